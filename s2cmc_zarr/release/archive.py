@@ -1,0 +1,242 @@
+"""Members of the release, read in place: files in a folder, or byte ranges of a zip, at any fsspec URL."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import fsspec
+from isal import isal_zlib
+
+from s2cmc_zarr.errors import CatalogueError, DefectError
+
+_LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
+_InflateError: Final = cast("type[Exception]", isal_zlib.error)
+_SPAN: Final = 64 * 2**20
+"""A zip up to this size is read in one request when many of its members are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of the release.
+
+    Attributes
+    ----------
+    path : str
+        Path, on the release's file system, of the file or of the zip that holds it.
+    name : str
+        Name inside the release, e.g. ``masks/<scene>.npy``; for messages and look-ups, never a path to write to.
+    size : int
+        Bytes, once inflated.
+    offset, end : int or None
+        Byte range of the zip that holds the member's local header and data; None for a file of its own.
+    compressed_size, method, crc : int
+        As the zip's central directory says.
+    """
+
+    path: str
+    name: str
+    size: int
+    offset: int | None = None
+    end: int | None = None
+    compressed_size: int = 0
+    method: int = zipfile.ZIP_STORED
+    crc: int = 0
+
+    @property
+    def stem(self) -> str:
+        """Name without folders and without the last suffix."""
+        return self.name.rpartition("/")[2].rpartition(".")[0]
+
+    @property
+    def suffix(self) -> str:
+        """Last suffix in lower case, with its dot."""
+        return "." + self.name.rpartition(".")[2].lower()
+
+    def read(self, fs: fsspec.AbstractFileSystem, limit: int) -> bytes:
+        """Give the member's bytes, inflated and checked against the zip's CRC-32.
+
+        Parameters
+        ----------
+        fs : fsspec.AbstractFileSystem
+        limit : int
+            The most bytes that the member may have; a larger one is refused before memory is taken.
+
+        Raises
+        ------
+        DefectError
+            If the member is larger than `limit`, truncated or damaged.
+        """
+        if self.size > limit:
+            raise DefectError(f"{self.name}: {self.size:,} bytes, expected at most {limit:,}")
+        if self.offset is None:
+            data: bytes = fs.cat_file(self.path)
+            if len(data) != self.size:
+                raise DefectError(f"{self.name}: {len(data):,} bytes, {self.size:,} when listed; it is being changed")
+            return data
+        return self._inflate(memoryview(fs.cat_file(self.path, start=self.offset, end=self.end)))
+
+    def head(self, fs: fsspec.AbstractFileSystem, length: int) -> bytes:
+        """Give the member's first bytes, at most `length`, reading little more than them."""
+        if self.offset is None:
+            data: bytes = fs.cat_file(self.path, start=0, end=length)
+            return data
+        # Room for the local header's name and extra field and for deflate's block header.
+        end = min(self.end or 0, self.offset + length + 2048)
+        raw = memoryview(fs.cat_file(self.path, start=self.offset, end=end))
+        deflated = raw[self._data_start(raw) :]
+        if self.method == zipfile.ZIP_STORED:
+            return bytes(deflated[:length])
+        try:
+            return bytes(isal_zlib.decompressobj(-15).decompress(deflated, length))
+        except _InflateError as error:
+            raise DefectError(f"{self.name}: cannot be inflated ({error}); download {self.path} again") from None
+
+    def _data_start(self, raw: memoryview) -> int:
+        if len(raw) < _LOCAL_HEADER.size or bytes(raw[:4]) != b"PK\x03\x04":
+            raise DefectError(f"{self.name}: no member starts at byte {self.offset} of {self.path}; download it again")
+        header = _LOCAL_HEADER.unpack(raw[: _LOCAL_HEADER.size])
+        return int(_LOCAL_HEADER.size + header[9] + header[10])
+
+    def _inflate(self, raw: memoryview) -> bytes:
+        start = self._data_start(raw)
+        data = raw[start : start + self.compressed_size]
+        if len(data) != self.compressed_size:
+            raise DefectError(
+                f"{self.name}: {len(data):,} bytes in {self.path}, expected {self.compressed_size:,}; download it again"
+            )
+        if self.method == zipfile.ZIP_STORED:
+            content = bytes(data)
+        else:
+            inflater = isal_zlib.decompressobj(-15)
+            try:
+                content = inflater.decompress(data, self.size + 1)
+            except _InflateError as error:
+                raise DefectError(f"{self.name}: cannot be inflated ({error}); download {self.path} again") from None
+        if len(content) != self.size:
+            raise DefectError(f"{self.name}: does not inflate to the {self.size:,} bytes that {self.path} announces")
+        if isal_zlib.crc32(content) != self.crc:
+            raise DefectError(f"{self.name}: its CRC-32 is not the one in {self.path}; download it again")
+        return content
+
+
+def list_members(fs: fsspec.AbstractFileSystem, root: str, component: str) -> dict[str, Member] | None:
+    """List a component of the release, from its zip, its folder or both (the zip then wins).
+
+    Returns
+    -------
+    dict of str to Member, or None
+        By file name, sorted; None if neither the zip nor the folder is there.
+    """
+    prefix = f"{root}/" if root else ""
+    in_zip = _list_zip(fs, f"{prefix}{component}.zip")
+    in_folder = _list_folder(fs, f"{prefix}{component}")
+    if in_zip is None and in_folder is None:
+        return None
+    members = _by_file_name(in_folder or []) | _by_file_name(in_zip or [])
+    return dict(sorted(members.items()))
+
+
+def _by_file_name(members: Iterable[Member]) -> dict[str, Member]:
+    named: dict[str, Member] = {}
+    for member in members:
+        name = member.name.rpartition("/")[2]
+        if name in named:
+            raise CatalogueError(f"{member.path}: two members are called {name!r}, expected one")
+        if not name.startswith("."):
+            named[name] = member
+    return named
+
+
+def _list_folder(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
+    try:
+        found: Mapping[str, Mapping[str, Any]] = fs.find(path, detail=True)
+    except FileNotFoundError:
+        return None
+    component = path.rpartition("/")[2]
+    members = [
+        Member(path=name, name=f"{component}/{name.rpartition('/')[2]}", size=int(info["size"] or 0))
+        for name, info in found.items()
+    ]
+    return members or None
+
+
+def _list_zip(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
+    try:
+        file = fs.open(path, "rb")
+    except FileNotFoundError:
+        return None
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+            ends = [*(entry.header_offset for entry in entries[1:]), archive.start_dir]
+    except (zipfile.BadZipFile, EOFError, struct.error) as error:
+        raise CatalogueError(f"{path} is not a whole zip archive ({error}); download it again") from None
+    return list(_check_entries(path, entries, ends))
+
+
+def _check_entries(path: str, entries: Iterable[zipfile.ZipInfo], ends: Iterable[int]) -> Iterator[Member]:
+    for entry, end in zip(entries, ends, strict=True):
+        if entry.is_dir() or entry.filename.startswith("__MACOSX/"):
+            continue
+        problem = None
+        if entry.flag_bits & 0x1:
+            problem = "is encrypted"
+        elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            problem = f"has compression method {entry.compress_type}, expected 0 (stored) or 8 (deflated)"
+        # Deflate stores what it cannot shrink at a cost of 5 bytes in 16 kB: more is not a deflated member.
+        elif entry.compress_size > entry.file_size + entry.file_size // 1000 + 1024:
+            problem = f"claims {entry.compress_size:,} compressed bytes for {entry.file_size:,}"
+        if problem:
+            raise CatalogueError(f"{path}: member {entry.filename!r} {problem}; download the archive again")
+        yield Member(
+            path=path,
+            name=entry.filename,
+            size=entry.file_size,
+            offset=entry.header_offset,
+            end=end,
+            compressed_size=entry.compress_size,
+            method=entry.compress_type,
+            crc=entry.CRC,
+        )
+
+
+class Reader:
+    """Reads members, each zip of up to 64 MiB in one request: for the many small members of a component."""
+
+    def __init__(self, fs: fsspec.AbstractFileSystem, members: Iterable[Member]) -> None:
+        self.fs = fs
+        ends: dict[str, int] = {}
+        for member in members:
+            if member.end is not None:
+                ends[member.path] = max(ends.get(member.path, 0), member.end)
+        self._spans = {path: fs.cat_file(path, start=0, end=end) for path, end in ends.items() if end <= _SPAN}
+
+    def read(self, member: Member, limit: int) -> bytes:
+        """As `Member.read`."""
+        span = self._spans.get(member.path)
+        if span is None or member.size > limit:
+            return member.read(self.fs, limit)
+        return member._inflate(memoryview(span)[member.offset : member.end])
+
+
+def fingerprint(members: Iterable[Member]) -> str:
+    """Digest what a listing knows: name, size and, for members of a zip, CRC-32 of every member.
+
+    Returns
+    -------
+    str
+        ``zip``, ``folder`` or ``both``, a colon and a SHA-256; only those of one kind can be compared.
+    """
+    members = sorted(members, key=lambda member: member.name.rpartition("/")[2])
+    kinds = {member.offset is None for member in members}
+    kind = "both" if len(kinds) == 2 else "folder" if True in kinds else "zip"
+    digest = hashlib.sha256()
+    for member in members:
+        crc = "" if member.offset is None else f"{member.crc:08x}"
+        digest.update(f"{member.name.rpartition('/')[2]}\0{member.size}\0{crc}\n".encode())
+    return f"{kind}:{digest.hexdigest()}"

@@ -1,0 +1,260 @@
+"""The release as it lies in a folder or bucket: what is there, what is lacking, what is wrong, and its arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
+
+import fsspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from s2cmc_zarr.errors import CatalogueError, DefectError
+from s2cmc_zarr.release import inspection
+from s2cmc_zarr.release import tags as tag_table
+from s2cmc_zarr.release.archive import Member, Reader, fingerprint, list_members
+from s2cmc_zarr.release.footprints import Footprint
+from s2cmc_zarr.release.inspection import Defects
+from s2cmc_zarr.release.masks import count_labels, decode_mask
+from s2cmc_zarr.release.npy import HEADER_LIMIT, read_array
+from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE, UNLABELLED
+
+OnDefect: TypeAlias = Literal["raise", "skip", "mark"]
+
+_THUMBNAIL_LIMIT: Final = 32 * 2**20
+_THUMBNAIL_SIDE: Final = 4096
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a source holds of the catalogue; picklable, reads nothing until asked.
+
+    Attributes
+    ----------
+    fs : fsspec.AbstractFileSystem
+    size : tuple of int
+        Rows and columns of a scene.
+    table : pandas.DataFrame
+        The tag table (see `tags.read_tags`) of the scenes that are there.
+    members : mapping
+        For ``subscenes``, ``masks``, ``alt_masks`` and ``thumbnails``, where the release has them: member by scene id.
+    footprints : mapping or None
+        Footprint by scene id; None if the release has none.
+    lacking : tuple of str
+        What of the published catalogue is not there.
+    defects : mapping
+        What is wrong, by scene id.
+    on_defect : str
+        ``"raise"``, ``"skip"`` or ``"mark"``.
+    digests : mapping
+        SHA-256 of the tag table, and for each other component the fingerprint of its listing.
+    """
+
+    fs: fsspec.AbstractFileSystem
+    size: tuple[int, int]
+    table: pd.DataFrame
+    members: dict[str, dict[str, Member]]
+    footprints: Mapping[str, Footprint] | None
+    lacking: tuple[str, ...]
+    defects: Mapping[str, list[str]]
+    on_defect: OnDefect
+    digests: Mapping[str, str]
+
+    @classmethod
+    def open(
+        cls,
+        source: str,
+        *,
+        on_defect: OnDefect = "raise",
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Release:
+        """Take stock of a source: list it, parse tags and footprints, compare all ids and sizes.
+
+        Parameters
+        ----------
+        source : str
+            Folder of the release at any fsspec URL.
+        on_defect : {"raise", "skip", "mark"}
+            What to do about a scene with defects; see `s2cmc_zarr.open_release`. Skipping and marking read all masks.
+        storage_options : mapping, optional
+            For fsspec.
+
+        Raises
+        ------
+        CatalogueError
+            If the source is no release.
+        DefectError
+            If there are defects and `on_defect` is ``"raise"``.
+        """
+        if on_defect not in ("raise", "skip", "mark"):
+            raise CatalogueError(f"on_defect is {on_defect!r}, expected 'raise', 'skip' or 'mark'")
+        fs, root = fsspec.url_to_fs(str(source), **(storage_options or {}))
+        csv = _read_table(fs, root, str(source))
+        listing = {component: list_members(fs, root, component) for component in inspection.COMPONENTS}
+        found = {name: members for name, members in listing.items() if members is not None}
+        by_scene = {name: inspection.by_scene(name, members) for name, members in found.items()}
+        size = inspection.scene_size(fs, by_scene)
+        published = hashlib.md5(csv, usedforsecurity=False).hexdigest() == tag_table.PUBLISHED_MD5
+        if published and size != (SCENE_SIZE, SCENE_SIZE):
+            raise CatalogueError(f"scenes have {size[0]} × {size[1]} pixels, those of the published table 1022 × 1022")
+        table = tag_table.read_tags(csv, size[0] * size[1])
+
+        defects: Defects = defaultdict(list)
+        present, lacking = inspection.present_scenes(table, by_scene)
+        inspection.compare_ids(defects, table, by_scene)
+        inspection.compare_sizes(defects, by_scene, size)
+        footprints = None
+        if "shapefiles" in by_scene:
+            footprints = inspection.read_footprints(fs, defects, table, by_scene.pop("shapefiles"), size)
+        digests = {name: fingerprint(members.values()) for name, members in found.items()}
+        digests[tag_table.FILE_NAME] = hashlib.sha256(csv).hexdigest()
+
+        release = cls(fs, size, table.loc[present], by_scene, footprints, lacking, defects, on_defect, digests)
+        if on_defect == "raise" and defects:
+            raise DefectError(describe_defects(defects))
+        if on_defect != "raise":
+            release._find_mask_defects(defects)
+        if on_defect == "skip":
+            release = replace(release, table=release.table.drop(index=[*defects], errors="ignore"))
+        return replace(release, defects=dict(defects))
+
+    def read_subscene(self, scene: str) -> npt.NDArray[np.float32]:
+        """Read a subscene as released: float32, shape (row, column, band), read-only.
+
+        Raises
+        ------
+        DefectError
+            If the member is damaged or its array is not as published.
+        """
+        member = self._member("subscenes", scene)
+        shape = (*self.size, len(BAND_NAMES))
+        data = member.read(self.fs, math.prod(shape) * 4 + HEADER_LIMIT)
+        return read_array(data, member.name, shape, ("<f4",)).view(np.float32)
+
+    def read_mask(self, scene: str, component: str = "masks", reader: Reader | None = None) -> npt.NDArray[np.uint8]:
+        """Read a mask: uint8 labels, shape (row, column), 255 where a pixel has not exactly one class.
+
+        Raises
+        ------
+        DefectError
+            If the member is damaged or its array is not as published; also, unless defects are marked or skipped,
+            if a pixel has not exactly one class or the counts contradict the tag table.
+        """
+        member = self._member(component, scene)
+        labels = self._decode_mask(member, reader)
+        if self.on_defect == "raise" and (problems := self._mask_problems(member, scene, component, labels)):
+            raise DefectError(describe_defects({scene: problems}))
+        return labels
+
+    def read_thumbnail(self, scene: str) -> npt.NDArray[np.uint8]:
+        """Read a thumbnail: uint8, shape (row, column, RGB).
+
+        Raises
+        ------
+        DefectError
+            If it is not an image.
+        """
+        member = self._member("thumbnails", scene)
+        try:
+            with Image.open(io.BytesIO(member.read(self.fs, _THUMBNAIL_LIMIT))) as image:
+                if max(image.size) > _THUMBNAIL_SIDE:
+                    raise DefectError(f"{member.name}: {image.size} pixels, expected at most {_THUMBNAIL_SIDE} a side")
+                return np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            raise DefectError(f"{member.name}: not an image ({error})") from None
+
+    def check_masks(self) -> None:
+        """Read every mask, unless that was done on opening, and raise `DefectError` if anything is wrong with any."""
+        if self.on_defect == "raise":
+            defects: Defects = defaultdict(list)
+            self._find_mask_defects(defects)
+            if defects:
+                raise DefectError(describe_defects(defects))
+
+    def _find_mask_defects(self, defects: Defects) -> None:
+        """Read every mask; add to `defects` what is wrong, and drop from `members` what cannot be read."""
+        for component in ("masks", "alt_masks"):
+            found = self.members.get(component, {})
+            scenes = [scene for scene in found if scene in self.table.index]
+            reader = Reader(self.fs, found.values())
+
+            def examine(scene: str, component: str = component, reader: Reader = reader) -> tuple[bool, list[str]]:
+                member = self.members[component][scene]
+                try:
+                    return True, self._mask_problems(member, scene, component, self._decode_mask(member, reader))
+                except DefectError as error:
+                    return False, [str(error)]
+
+            with ThreadPoolExecutor() as pool:
+                examined = list(pool.map(examine, scenes))
+            for scene, (readable, problems) in zip(scenes, examined, strict=True):
+                if problems:
+                    defects[scene] += problems
+                if not readable:
+                    del found[scene]
+
+    def _member(self, component: str, scene: str) -> Member:
+        try:
+            return self.members[component][scene]
+        except KeyError:
+            raise DefectError(f"{scene}: the release has nothing in {component} for this scene") from None
+
+    def _decode_mask(self, member: Member, reader: Reader | None = None) -> npt.NDArray[np.uint8]:
+        shape = (*self.size, len(LABELS))
+        limit = math.prod(shape) + HEADER_LIMIT
+        data = reader.read(member, limit) if reader else member.read(self.fs, limit)
+        return decode_mask(read_array(data, member.name, shape, ("|b1", "|u1")), member.name)
+
+    def _mask_problems(self, member: Member, scene: str, component: str, labels: npt.NDArray[np.uint8]) -> list[str]:
+        problems = []
+        unlabelled = labels == UNLABELLED
+        if number := int(unlabelled.sum()):
+            row, column = np.argwhere(unlabelled)[0]
+            problems.append(
+                f"{member.name}: {number:,} pixels without exactly one class, the first in row {row}, column {column}"
+            )
+        if component == "masks":
+            counted = count_labels(labels)
+            for label, count in zip(LABELS, counted, strict=True):
+                tabled = int(self.table[label].loc[scene])
+                if count != tabled and not (number and 0 < tabled - count <= number):
+                    problems.append(f"{member.name}: {count:,} {label} pixels, but the tag table says {tabled:,}")
+        return problems
+
+
+def describe_defects(defects: Mapping[str, Iterable[str]], limit: int = 20) -> str:
+    """Put defects into words: a line each, at most `limit` scenes, and what can be done."""
+    lines = [f"{len(defects)} scene(s) contradict the published layout or the tag table:"]
+    for number, (scene, problems) in enumerate(defects.items()):
+        if number == limit:
+            lines.append(f"  … and {len(defects) - limit} more")
+            break
+        lines += [f"  {scene}: {problem}" for problem in problems]
+    lines.append(
+        "Choose on_defect='skip' (--on-defect skip) to leave these scenes out, "
+        "or 'mark' to keep them with what is wrong marked."
+    )
+    return "\n".join(lines)
+
+
+def _read_table(fs: fsspec.AbstractFileSystem, root: str, source: str) -> bytes:
+    path = f"{root}/{tag_table.FILE_NAME}" if root else tag_table.FILE_NAME
+    try:
+        size = int(fs.info(path)["size"] or 0)
+    except FileNotFoundError:
+        raise CatalogueError(
+            f"{source}: no {tag_table.FILE_NAME} there; expected the folder that holds the release "
+            f"(the CSV, and {', '.join(inspection.COMPONENTS)} as .zip files or folders)"
+        ) from None
+    if size > tag_table.SIZE_LIMIT:
+        raise CatalogueError(f"{path}: {size:,} bytes, expected about 78 thousand")
+    data: bytes = fs.cat_file(path)
+    return data

@@ -1,0 +1,116 @@
+"""Comparing what the parts of a release say: ids, sizes, footprints; from listings, without reading pixels."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import fsspec
+import pandas as pd
+
+from s2cmc_zarr.errors import CatalogueError, DefectError
+from s2cmc_zarr.release.archive import Member, Reader
+from s2cmc_zarr.release.footprints import FILE_LIMIT, Footprint, decode_footprint
+from s2cmc_zarr.release.npy import HEADER_LIMIT, read_header
+from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE
+
+COMPONENTS: Final = ("subscenes", "masks", "alt_masks", "shapefiles", "thumbnails")
+_IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"})
+_ID_LENGTH: Final = 60
+
+Defects: TypeAlias = dict[str, list[str]]
+"""What is wrong, by scene id."""
+Members: TypeAlias = dict[str, dict[str, Any]]
+"""By component and scene id."""
+
+
+def by_scene(component: str, members: Mapping[str, Member]) -> dict[str, Any]:
+    """Index the members of a component by scene id; of shapefiles, the files of each scene by suffix."""
+    if component == "shapefiles":
+        files: dict[str, dict[str, Member]] = defaultdict(dict)
+        for member in members.values():
+            files[member.stem][member.suffix] = member
+        return {stem: found for stem, found in files.items() if ".shp" in found or ".prj" in found}
+    suffixes = _IMAGES if component == "thumbnails" else {".npy"}
+    # Only of subscenes and masks are the names known; the others begin with the scene's id.
+    length = None if component in ("subscenes", "masks") else _ID_LENGTH
+    return {member.stem[:length]: member for member in members.values() if member.suffix in suffixes}
+
+
+def scene_size(fs: fsspec.AbstractFileSystem, members: Members) -> tuple[int, int]:
+    """Rows and columns, from the header of the first array there is; the published size if there is none."""
+    for component, depth in (("subscenes", len(BAND_NAMES)), ("masks", len(LABELS)), ("alt_masks", len(LABELS))):
+        for member in members.get(component, {}).values():
+            shape, _, _ = read_header(member.head(fs, HEADER_LIMIT), member.name)
+            if len(shape) != 3 or shape[2] != depth or not 0 < min(shape) <= max(shape) <= 16384:
+                raise DefectError(f"{member.name}: shape {shape}, expected (row, column, {depth})")
+            return shape[0], shape[1]
+    return SCENE_SIZE, SCENE_SIZE
+
+
+def present_scenes(table: pd.DataFrame, members: Members) -> tuple[list[str], tuple[str, ...]]:
+    """Say which scenes of the table are there, and what of the published catalogue is not."""
+    lacking = [component for component in COMPONENTS if component not in members]
+    present = list(table.index)
+    for component in ("subscenes", "masks"):
+        if component in members:
+            present = [scene for scene in present if scene in members[component]]
+            break
+    if len(present) < len(table):
+        lacking.append(f"{len(table) - len(present)} of {len(table)} scenes")
+    if not present:
+        raise CatalogueError("not one scene of the tag table is in subscenes or masks; are the two of one release?")
+    return present, tuple(lacking)
+
+
+def compare_ids(defects: Defects, table: pd.DataFrame, members: Members) -> None:
+    """Add to `defects` the scenes that are in one place and not in another."""
+    for component, found in members.items():
+        for scene in found:
+            if scene not in table.index:
+                defects[scene].append(f"is in {component}, but not in the tag table")
+    for scene in members.get("subscenes", {}):
+        if scene not in table.index:
+            continue
+        for component in ("masks", "shapefiles"):
+            if component in members and scene not in members[component]:
+                defects[scene].append(f"is in subscenes, but not in {component}")
+
+
+def compare_sizes(defects: Defects, members: Members, size: tuple[int, int]) -> None:
+    """Add to `defects` the arrays whose bytes are not those of the shape, and drop them from `members`."""
+    depths = {"subscenes": 4 * len(BAND_NAMES), "masks": len(LABELS), "alt_masks": len(LABELS)}
+    for component, depth in depths.items():
+        values = math.prod(size) * depth
+        for scene, member in list(members.get(component, {}).items()):
+            if not values < member.size <= values + HEADER_LIMIT:
+                defects[scene].append(
+                    f"{member.name}: {member.size:,} bytes, expected {values + 128:,} for {size[0]} × {size[1]} pixels"
+                )
+                del members[component][scene]
+
+
+def read_footprints(
+    fs: fsspec.AbstractFileSystem,
+    defects: Defects,
+    table: pd.DataFrame,
+    files: Mapping[str, Mapping[str, Member]],
+    size: tuple[int, int],
+) -> dict[str, Footprint]:
+    """Decode the footprint of every scene of the table; add to `defects` what cannot be."""
+    reader = Reader(fs, (member for found in files.values() for member in found.values()))
+    footprints = {}
+    for scene, found in files.items():
+        if scene not in table.index:
+            continue
+        try:
+            missing = {".shp", ".prj"} - set(found)
+            if missing:
+                raise DefectError(f"footprint: no {' and no '.join(sorted(missing))}")
+            shp, prj = (reader.read(found[suffix], FILE_LIMIT) for suffix in (".shp", ".prj"))
+            footprints[scene] = decode_footprint(shp, prj, str(table.at[scene, "tile"]), size)
+        except DefectError as error:
+            defects[scene].append(str(error))
+    return footprints

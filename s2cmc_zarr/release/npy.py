@@ -1,0 +1,82 @@
+"""NPY headers, parsed and checked before any array is made of the bytes behind them."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from s2cmc_zarr.errors import DefectError
+
+HEADER_LIMIT: Final = 4096
+"""The published header has 128 bytes; NumPy pads to a multiple of 64, so this is generous."""
+
+
+def read_header(data: bytes, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
+    """Parse the header of an NPY file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, or at least its first `HEADER_LIMIT` bytes.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    shape : tuple of int
+    dtype : numpy.dtype
+    offset : int
+        Where the values begin.
+
+    Raises
+    ------
+    DefectError
+        If it is no NPY file, holds Python objects or is in Fortran order.
+    """
+    stream = io.BytesIO(data[:HEADER_LIMIT])
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_LIMIT)
+        else:
+            shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(stream, max_header_size=HEADER_LIMIT)
+    except ValueError as error:
+        raise DefectError(f"{name}: not an NPY file ({str(error).splitlines()[0]})") from None
+    if dtype.hasobject:
+        raise DefectError(f"{name}: holds pickled Python objects, which are never loaded")
+    if fortran_order:
+        raise DefectError(f"{name}: is in Fortran order, expected C order")
+    return shape, dtype, stream.tell()
+
+
+def read_array(data: bytes, name: str, shape: tuple[int, ...], dtypes: tuple[str, ...]) -> npt.NDArray[np.generic]:
+    """Give the array in an NPY file, without a copy and read-only.
+
+    Parameters
+    ----------
+    data : bytes
+    name : str
+        For messages.
+    shape : tuple of int
+        What the shape must be.
+    dtypes : tuple of str
+        What the dtype may be.
+
+    Raises
+    ------
+    DefectError
+        If header, shape, dtype or size is another.
+    """
+    found_shape, dtype, offset = read_header(data, name)
+    if dtype.str not in dtypes:
+        raise DefectError(f"{name}: dtype {dtype.str}, expected {' or '.join(dtypes)}")
+    if found_shape != shape:
+        raise DefectError(f"{name}: shape {found_shape}, expected {shape}")
+    size = math.prod(shape) * dtype.itemsize
+    if len(data) - offset != size:
+        raise DefectError(f"{name}: {len(data) - offset:,} bytes of values, expected {size:,}")
+    return np.frombuffer(data, dtype=dtype, offset=offset).reshape(shape)

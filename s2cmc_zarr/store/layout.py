@@ -1,0 +1,115 @@
+"""How the schema lies in Zarr: chunks, codecs, the empty store, and the metadata that is published last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+from zarr.codecs import BloscCodec
+
+from s2cmc_zarr.schema import ATTRIBUTES, DIMS, DTYPES, FILL_VALUES
+from s2cmc_zarr.store.objects import ROOT, get_json, put_json
+
+
+def inner_chunks(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Chunk shape inside a shard.
+
+    A band is the unit of `reflectance`, halved in both directions where it divides evenly (1022 = 2 · 511), so that a
+    part of a scene costs about its share. The other arrays are small: one chunk.
+    """
+    if name != "reflectance":
+        return (1, *shape[1:])
+    halves = tuple(size // 2 if size % 2 == 0 and size > 64 else size for size in shape[2:])
+    return (1, 1, *halves)
+
+
+def create_arrays(store: Store, dataset: xr.Dataset) -> dict[str, zarr.Array[Any]]:
+    """Create the arrays of pixels that are not there yet, without writing a chunk.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    dataset : xarray.Dataset
+        Whose arrays say names and shapes; one shard of each will be one scene.
+
+    Returns
+    -------
+    dict of str to zarr.Array
+    """
+    group = zarr.open_group(store, mode="r+", use_consolidated=False)
+    arrays = {}
+    for name in DIMS:
+        if name not in dataset:
+            continue
+        if name in group:
+            arrays[name] = zarr.open_array(store, path=name, mode="r+")
+            continue
+        shape = dataset[name].shape
+        typesize = np.dtype(DTYPES[name]).itemsize
+        arrays[name] = group.create_array(
+            name,
+            shape=shape,
+            dtype=DTYPES[name],
+            shards=(1, *shape[1:]),
+            chunks=inner_chunks(name, shape),
+            compressors=BloscCodec(
+                cname="zstd", clevel=5, shuffle="shuffle" if typesize > 1 else "noshuffle", typesize=typesize
+            ),
+            fill_value=FILL_VALUES[name],
+            dimension_names=DIMS[name],
+            attributes=ATTRIBUTES[name],
+        )
+    return arrays
+
+
+def create_coordinates(store: Store, dataset: xr.Dataset) -> None:
+    """Create and write all coordinates of a Dataset, each as one chunk."""
+    coordinates = xr.Dataset(coords=dataset.coords)
+    for name, variable in coordinates.variables.items():
+        # Fixed-width strings have no Zarr v3 specification; variable-length ones do.
+        if variable.dtype.kind == "U":
+            strings = xr.Variable(variable.dims, variable.values.astype(object), variable.attrs)
+            coordinates = coordinates.assign_coords({name: strings})
+    encoding: dict[Any, dict[str, Any]] = {
+        name: {"chunks": variable.shape} for name, variable in coordinates.variables.items()
+    }
+    encoding["time"] |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
+    attributes = dict((get_json(store, ROOT) or {})["attributes"])
+    coordinates.assign_attrs(attributes).to_zarr(store, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
+
+
+def update_coordinates(store: Store, dataset: xr.Dataset, names: Iterable[str]) -> None:
+    """Write the values of some coordinates over those that are there."""
+    for name in names:
+        values = dataset[name].values
+        array = zarr.open_array(store, path=name, mode="r+")
+        array[...] = values.astype(object) if values.dtype.kind == "U" else values
+
+
+def publish(store: Store, attributes: Mapping[str, Any]) -> None:
+    """Write the root's attributes and the consolidated metadata of every array: one object, in one piece.
+
+    Notes
+    -----
+    Zarr's own consolidation writes the root twice if attributes change too, so that a run that dies in between
+    would leave a store that is neither one nor the other.
+    """
+    group = zarr.open_group(store, mode="r", use_consolidated=False)
+    names = sorted(group.array_keys(), key=list(ATTRIBUTES).index)
+    root = get_json(store, ROOT) or {}
+    root["attributes"] = {**root["attributes"], **attributes}
+    root["consolidated_metadata"] = {
+        "kind": "inline",
+        "must_understand": False,
+        "metadata": {name: get_json(store, f"{name}/{ROOT}") for name in names},
+    }
+    put_json(store, ROOT, root)
+
+
+def create_root(store: Store, attributes: Mapping[str, Any]) -> None:
+    """Write the root group, without consolidated metadata."""
+    put_json(store, ROOT, {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"})

@@ -1,0 +1,98 @@
+"""Opening a store: coordinates in memory, pixels lazy, one Dask chunk a scene."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from zarr.abc.store import Store
+
+from s2cmc_zarr.errors import CatalogueError, IncompleteStoreWarning
+from s2cmc_zarr.release.dataset import chunk_by_scene
+from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
+from s2cmc_zarr.store.objects import ROOT, connect, get_json
+from s2cmc_zarr.store.records import read_records, record_coordinates
+
+
+def root_attributes(store: Store) -> dict[str, Any] | None:
+    """Attributes of the root, if this is a store of this package; None otherwise.
+
+    Raises
+    ------
+    CatalogueError
+        If the store has another schema version.
+    """
+    attributes: dict[str, Any] = (get_json(store, ROOT) or {}).get("attributes", {})
+    if "schema_version" not in attributes or "conversion" not in attributes:
+        return None
+    if attributes["schema_version"] != SCHEMA_VERSION:
+        raise CatalogueError(
+            f"the store has schema {attributes['schema_version']}, this version of s2cmc-zarr reads {SCHEMA_VERSION}"
+        )
+    return attributes
+
+
+def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """Open a converted store: a lazy Dataset, one Dask chunk a scene.
+
+    Parameters
+    ----------
+    url : str, path or zarr.abc.store.Store
+        Where the store is, at any fsspec URL.
+    storage_options : mapping, optional
+        For fsspec.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``reflectance`` (scene, band, y, x) float32, ``mask`` and ``alt_mask`` (scene, y, x) uint8, ``thumbnail``
+        (scene, ty, tx, rgb) uint8, backed by Dask; all coordinates in memory.
+
+    Raises
+    ------
+    CatalogueError
+        If there is no such store.
+
+    Warns
+    -----
+    IncompleteStoreWarning
+        If its conversion has not finished: scenes whose coordinate ``converted`` is false read as fill values.
+
+    Examples
+    --------
+    >>> ds = open_store("catalogue.zarr")  # doctest: +SKIP
+    >>> ds.reflectance.sel(band="B11").isel(scene=ds.tags.sel(tag="snow/ice"))  # doctest: +SKIP
+    """
+    store = url if isinstance(url, Store) else connect(url, storage_options)
+    attributes = root_attributes(store)
+    if attributes is None:
+        raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert")
+    complete = attributes["conversion"] == "complete"
+    dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
+    dataset = chunk_by_scene(dataset)
+    for name, variable in dataset.variables.items():
+        if name not in DIMS:
+            values = variable.values
+            if values.dtype.kind in "OT":
+                values = np.array(values.tolist(), dtype=str)
+            dataset = dataset.assign_coords({name: xr.Variable(variable.dims, values, variable.attrs)})
+    if not complete:
+        dataset = record_coordinates(dataset, read_records(store))
+        missing = dataset["scene"].values[~dataset["converted"].values]
+        warnings.warn(
+            f"the conversion to {url} has not finished: {missing.size} of {dataset.sizes['scene']} scenes are missing"
+            + (f", the first is {missing[0]}" if missing.size else "")
+            + "; run s2cmc convert again",
+            IncompleteStoreWarning,
+            stacklevel=2,
+        )
+    return dataset
+
+
+def is_converted(dataset: xr.Dataset) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which scenes of a store were written."""
+    return np.asarray(dataset["converted"].values, dtype=bool)

@@ -1,0 +1,107 @@
+"""What is known of each scene once it is written: kept as an object a scene until the store is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from zarr.abc.store import Store
+
+from s2cmc_zarr.schema import ATTRIBUTES, DIMS, LABELS
+from s2cmc_zarr.store.objects import delete, get_json, list_names, put_json
+
+_PREFIX: Final = "converted/records"
+"""Below an array, where Zarr does not look for members of the hierarchy."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Bookkeeping of one scene.
+
+    Attributes
+    ----------
+    converted : bool
+        Whether its arrays were written.
+    mask_class_count : list of int
+        Pixels of each class in its mask.
+    sha256 : dict of str to str
+        Digest of each of its arrays, as `schema.ATTRIBUTES` describes them.
+    defects : list of str
+        What was found to be wrong while converting it.
+    """
+
+    converted: bool = False
+    mask_class_count: list[int] = field(default_factory=lambda: [0] * len(LABELS))
+    sha256: dict[str, str] = field(default_factory=dict)
+    defects: list[str] = field(default_factory=list)
+
+
+def write_record(store: Store, scene: str, record: Record) -> None:
+    """Say that a scene is done: the last thing that is written of it."""
+    put_json(store, f"{_PREFIX}/{scene}.json", asdict(record))
+
+
+def read_records(store: Store) -> dict[str, Record]:
+    """Read the records of an unfinished store by scene id; one that was cut short counts as absent."""
+    records = {}
+    for name in list_names(store, _PREFIX):
+        if name.endswith(".json") and (document := get_json(store, f"{_PREFIX}/{name}")) is not None:
+            records[name.removesuffix(".json")] = Record(**document)
+    return records
+
+
+def delete_records(store: Store) -> None:
+    """Remove the records: the coordinates of a finished store say the same."""
+    for name in list_names(store, _PREFIX):
+        delete(store, f"{_PREFIX}/{name}")
+
+
+def record_coordinates(dataset: xr.Dataset, records: Mapping[str, Record]) -> xr.Dataset:
+    """Add the records to a Dataset as coordinates over its scenes.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    records : mapping of str to Record
+        By scene id; a scene without one is not converted.
+    """
+    rows = [records.get(str(scene), Record()) for scene in dataset["scene"].values]
+    values: dict[str, tuple[Any, Any]] = {
+        "converted": ("scene", np.array([row.converted for row in rows], dtype=bool)),
+        "mask_class_count": (
+            ("scene", "label"),
+            np.array([row.mask_class_count for row in rows], dtype=np.int64).reshape(-1, len(LABELS)),
+        ),
+    }
+    for variable in DIMS:
+        if variable in dataset:
+            digests = np.array([row.sha256.get(variable, "") for row in rows], dtype=str)
+            values[f"{variable}_sha256"] = ("scene", digests)
+    known = dataset["defects"].values.tolist()
+    joined = ["; ".join(filter(None, [old, *row.defects])) for old, row in zip(known, rows, strict=True)]
+    values["defects"] = ("scene", np.array(joined, dtype=str))
+    return dataset.assign_coords(
+        {name: xr.Variable(dims, value, ATTRIBUTES[name]) for name, (dims, value) in values.items()}
+    )
+
+
+def record_names(dataset: xr.Dataset) -> list[str]:
+    """Names of the coordinates that `record_coordinates` sets."""
+    return ["converted", "mask_class_count", "defects", *(f"{name}_sha256" for name in DIMS if name in dataset)]
+
+
+def records_of(dataset: xr.Dataset) -> dict[str, Record]:
+    """Read the records back from the coordinates of a finished store; of defects only those of unconverted scenes."""
+    records = {}
+    digests = {name: dataset[f"{name}_sha256"].values for name in DIMS if f"{name}_sha256" in dataset.coords}
+    for position, scene in enumerate(dataset["scene"].values):
+        if dataset["converted"].values[position]:
+            records[str(scene)] = Record(
+                converted=True,
+                mask_class_count=dataset["mask_class_count"].values[position].tolist(),
+                sha256={name: str(values[position]) for name, values in digests.items() if values[position]},
+            )
+    return records
