@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ Reflectance: TypeAlias = npt.NDArray[np.floating[Any]]
 Mask: TypeAlias = npt.NDArray[np.uint8]
 
 
-class SceneStatistics(NamedTuple):
+class SceneStatistics(TypedDict):
     """What `scene_statistics` counts in one scene.
 
     Attributes

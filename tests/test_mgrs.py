@@ -37,10 +37,12 @@ def test_all_tiles_of_the_catalogue_are_known() -> None:
 @pytest.mark.parametrize(
     ("tile", "expected"),
     [
-        # The extents that the products themselves give.
-        ("31TCJ", Tile(32631, 300000, 4790220, 409800, 4900020)),
-        ("32TQM", Tile(32632, 699960, 4990200, 809760, 5100000)),
-        ("56HLH", Tile(32756, 300000, 6190240, 409800, 6300040)),
+        # Extents of real products; of the southern ones the edges that their masks touch are known: right and top, top.
+        ("31TDH", Tile(32631, 399960, 4690200, 509760, 4800000)),
+        ("31TGJ", Tile(32631, 699960, 4790220, 809760, 4900020)),
+        ("31TGK", Tile(32631, 699960, 4890240, 809760, 5000040)),
+        ("53HLA", Tile(32753, 300000, 5990200, 409800, 6100000)),
+        ("53HNV", Tile(32753, 499980, 5890240, 609780, 6000040)),
         # Outside the zone that MGRS narrows for Norway; with its square below 80° S.
         ("31VEE", Tile(32631, 499980, 6390240, 609780, 6500040)),
         ("22CEP", Tile(32722, 499980, 790240, 609780, 900040)),

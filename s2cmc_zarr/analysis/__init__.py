@@ -13,7 +13,7 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, DTYPES
 
-SceneKernel: TypeAlias = Callable[..., tuple[npt.NDArray[Any], ...]]
+SceneKernel: TypeAlias = Callable[..., Mapping[str, Any]]
 
 
 class Output(NamedTuple):
@@ -37,13 +37,13 @@ def map_scenes(
     ----------
     kernel : callable
         Takes the arrays of one scene, in the schema's dimensions without `scene` and in its types, and must not change
-        them; gives a tuple of arrays, those of `outputs`. It must be picklable.
+        them; gives a mapping of the names of `outputs` to arrays. It must be picklable.
     ds : xarray.Dataset
         Of the schema, in any chunks or none.
     variables : sequence of str
         The arrays of pixels to pass.
     outputs : mapping
-        For each output its name, dimensions beside `scene`, type and meaning, in the kernel's order.
+        For each output its name, dimensions beside `scene`, type and meaning.
     coords : mapping
         Names along those dimensions of the outputs that the arrays of pixels do not have.
 
@@ -55,20 +55,21 @@ def map_scenes(
     Raises
     ------
     CatalogueError
-        If a variable is absent, or its dimensions or type are not the schema's. When computed: where the kernel raises
-        it, with the name of the scene.
+        If there are no scenes, a variable is absent, or its dimensions or type are not the schema's. When computed:
+        where the kernel raises it, with the name of the scene.
     """
     arrays = chunk_by_scene(xr.Dataset({name: _pixels(ds, name) for name in variables}))
     new_sizes = {dim: len(names) for dim, names in coords.items()}
-    sizes = {**arrays.sizes, **new_sizes}
+    sizes = {str(dim): size for dim, size in arrays.sizes.items()} | new_sizes
     results = xr.apply_ufunc(
         _apply,
         arrays["scene"],
         *(arrays[name] for name in variables),
         kwargs={
             "kernel": kernel,
-            "shapes": [tuple(sizes[dim] for dim in output.dims) for output in outputs.values()],
-            "dtypes": [output.dtype for output in outputs.values()],
+            "layout": {
+                name: (tuple(sizes[dim] for dim in output.dims), output.dtype) for name, output in outputs.items()
+            },
         },
         input_core_dims=[[], *(DIMS[name][1:] for name in variables)],
         output_core_dims=[output.dims for output in outputs.values()],
@@ -98,6 +99,8 @@ def _pixels(ds: xr.Dataset, name: str) -> xr.DataArray:
     dtype = np.dtype(DTYPES[name])
     if array.dtype.kind != dtype.kind:
         raise CatalogueError(f"{name} is {array.dtype}, expected {dtype}; open it with open_store or open_release")
+    if not array.sizes["scene"]:
+        raise CatalogueError("the Dataset has no scenes; is the selection empty?")
     return array.astype(dtype, copy=False)
 
 
@@ -105,17 +108,15 @@ def _apply(
     scenes: npt.NDArray[Any],
     *arrays: npt.NDArray[Any],
     kernel: SceneKernel,
-    shapes: Sequence[tuple[int, ...]],
-    dtypes: Sequence[type[np.generic]],
+    layout: Mapping[str, tuple[tuple[int, ...], type[np.generic]]],
 ) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], ...]:
-    results = tuple(
-        np.empty((len(scenes), *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
-    )
+    results = {name: np.empty((len(scenes), *shape), dtype) for name, (shape, dtype) in layout.items()}
     for position, scene in enumerate(scenes):
         try:
             counted = kernel(*(array[position] for array in arrays))
         except CatalogueError as error:
             raise CatalogueError(f"{scene}: {error}") from None
-        for result, values in zip(results, counted, strict=True):
-            result[position] = values
-    return results if len(results) > 1 else results[0]
+        for name, result in results.items():
+            result[position] = counted[name]
+    arrays_of_outputs = tuple(results.values())
+    return arrays_of_outputs if len(results) > 1 else arrays_of_outputs[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import EllipsisType
 from typing import TypeAlias
 
 import numpy as np
@@ -34,8 +36,10 @@ def members(ds: xr.Dataset, by: By) -> xr.DataArray:
     Raises
     ------
     CatalogueError
-        If there is no such coordinate, or the array is not bool, has other dimensions or lacks scenes.
+        If there are no scenes or no such coordinate, or the array is not bool, has other dimensions or lacks scenes.
     """
+    if not ds.sizes.get("scene"):
+        raise CatalogueError(f"no scenes to group: the Dataset has the sizes {dict(ds.sizes)}")
     if by is None:
         return xr.DataArray(np.ones(ds.sizes["scene"], dtype=bool), dims="scene")
     if isinstance(by, xr.DataArray):
@@ -56,9 +60,21 @@ def group_dims(groups: xr.DataArray) -> tuple[str, ...]:
     return tuple(str(dim) for dim in groups.dims if dim != "scene")
 
 
-def drop_scene_coords(ds: xr.Dataset) -> xr.Dataset:
+def without_scene_coords(ds: xr.Dataset) -> xr.Dataset:
     """Leave out what describes single scenes: it means nothing for groups, and its names may be those of groups."""
     return ds.drop_vars([name for name, coord in ds.coords.items() if "scene" in coord.dims])
+
+
+def table_dataset(tables: Mapping[str, tuple[xr.DataArray, str]], dims: Sequence[str | EllipsisType]) -> xr.Dataset:
+    """Put tables, each with its meaning, into one Dataset whose `to_dataframe` has the levels in the order `dims`."""
+    ordered = {name: table.transpose(*dims, missing_dims="ignore") for name, (table, _) in tables.items()}
+    return xr.Dataset(
+        {
+            name: table.variable._replace(attrs={"long_name": tables[name][1], "units": "1"})
+            for name, table in ordered.items()
+        },
+        coords=xr.merge([table.coords.to_dataset() for table in ordered.values()], compat="identical").coords,
+    )
 
 
 def _from_array(ds: xr.Dataset, by: xr.DataArray) -> xr.DataArray:

@@ -70,7 +70,7 @@ def tile_bounds(tile: str) -> Tile:
     CatalogueError
         `tile` is not an id of the MGRS.
     """
-    match = re.fullmatch(rf"(\d\d)([{BANDS}])([A-HJ-NP-Z])([{ROWS}])", tile)
+    match = re.fullmatch(rf"([0-9]{{2}})([{BANDS}])([A-HJ-NP-Z])([{ROWS}])", tile)
     if match is None or not 1 <= int(match[1]) <= 60 or match[3] not in COLUMNS[int(match[1]) % 3]:
         raise CatalogueError(
             f"'{tile}' is not an MGRS tile; expected two digits for the UTM zone, a latitude band, and a column and "

@@ -33,7 +33,7 @@ SMALLEST: Final = 16
 """Fewest rows and columns that still show three classes and a thumbnail."""
 LARGEST: Final = EXTENT // int(PIXEL_SIZE) - 2 * INSET
 """Most rows and columns that fit with their margin into a tile."""
-LEVEL: Final = 2  # of deflate: 6 takes half as long again and saves less than 1 %
+LEVEL: Final = 2  # of deflate: 6 takes half as long again and saves 1 % at most
 MOST_WORKERS: Final = 16  # one thread writes what they make
 DEFLATED: Final = 0.8  # upper bound of a deflated scene relative to its pixels
 PARTIAL: Final = ".partial"

@@ -12,6 +12,7 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from s2cmc_zarr.errors import CatalogueError, IncompleteStoreWarning
+from s2cmc_zarr.release.backend import is_release, open_release
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
 from s2cmc_zarr.store.objects import ROOT, connect, get_json
@@ -93,6 +94,10 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     return dataset
 
 
-def is_converted(dataset: xr.Dataset) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which scenes of a store were written."""
-    return np.asarray(dataset["converted"].values, dtype=bool)
+def open_catalogue(
+    url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None
+) -> xr.Dataset:
+    """Open a store or a release, whichever is there; see `open_store` and `open_release`."""
+    if is_release(os.fspath(url), storage_options):
+        return open_release(url, storage_options=storage_options)
+    return open_store(url, storage_options=storage_options)

@@ -1,0 +1,37 @@
+"""Fixtures: the real data beside the project, and releases on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from releases import PlainRelease
+from s2cmc_zarr.release.replica import make_replica
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real tag table, footprints and pixels."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"the real data are not at {REAL_DATA}")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def real_csv(real_data: Path) -> Path:
+    return real_data / "classification_tags.csv"
+
+
+@pytest.fixture
+def plain() -> PlainRelease:
+    """A release as plain values, to be changed and written by a test."""
+    return PlainRelease()
+
+
+@pytest.fixture(scope="session")
+def replica(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A replica of eight small scenes, not to be changed."""
+    return make_replica(tmp_path_factory.mktemp("replica") / "release", 8, size=64)
