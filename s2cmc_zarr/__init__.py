@@ -2,9 +2,13 @@
 
 from importlib.metadata import version
 
+from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
-from s2cmc_zarr.release import open_release
-from s2cmc_zarr.store import convert, open_store, verify
+from s2cmc_zarr.release import make_replica, open_release
+from s2cmc_zarr.scoring.metrics import metrics
+from s2cmc_zarr.scoring.models import load_model
+from s2cmc_zarr.scoring.scores import score
+from s2cmc_zarr.store import convert, open_catalogue, open_store, verify
 
 __version__ = version("s2cmc-zarr")
 
@@ -15,7 +19,14 @@ __all__ = [
     "IncompleteStoreWarning",
     "__version__",
     "convert",
+    "load_model",
+    "make_replica",
+    "metrics",
+    "open_catalogue",
     "open_release",
     "open_store",
+    "score",
+    "statistics",
+    "tabulate",
     "verify",
 ]

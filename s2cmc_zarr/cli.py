@@ -23,6 +23,7 @@ from s2cmc_zarr.release.catalogue import OnDefect
 from s2cmc_zarr.release.replica import make_replica
 from s2cmc_zarr.schema import SCENE_SIZE
 from s2cmc_zarr.scoring.metrics import Classes, ShadowPolicy
+from s2cmc_zarr.scoring.models import MODELS
 from s2cmc_zarr.view import reports
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ SourceStorageOptions = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Work on this Dask scheduler, e.g. tcp://127.0.0.1:8786, not in threads here."),
+    typer.Option(metavar="ADDRESS", help="Dask scheduler to work on, e.g. tcp://127.0.0.1:8786; default: threads here."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 By = Annotated[
@@ -114,7 +115,7 @@ def verify(
     source_storage_options: SourceStorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
-    """Check every scene against its digests and, with --source, against the release; exit code 1 if anything differs."""
+    """Check every scene against its digests and, with --source, the release; exit code 1 if anything differs."""
     with _client(scheduler):
         found = s2cmc_zarr.verify(
             store,
@@ -143,10 +144,10 @@ def stats(
     reports.print_statistics(statistics, None if by == "all" else by)
 
 
-@app.command(epilog="Example: s2cmc score catalogue.zarr --model braaten-cohen-yang --classes cloud")
+@app.command(epilog="Example: s2cmc score catalogue.zarr --model braaten --by difficulty")
 def score(
     store: Data,
-    model: Annotated[str, typer.Option(metavar="NAME", help="A built-in model.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help=f"A built-in model: {', '.join(MODELS)}.")],
     by: By = "tags",
     classes: Annotated[
         Classes, typer.Option(help="Cloud against the rest, or the three classes of the masks.")
@@ -187,7 +188,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    version: Annotated[  # noqa: ARG001  # acted on by the callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
@@ -203,7 +204,7 @@ def _client(address: str | None) -> Iterator[None]:
     try:
         client = distributed.Client(address, timeout="10s")
     except (OSError, ValueError) as error:
-        raise CatalogueError(f"no Dask scheduler answers at {address} ({error}); start one with: dask scheduler") from None
+        raise CatalogueError(f"no Dask scheduler at {address} ({error}); start one with: dask scheduler") from None
     with client:
         yield
 

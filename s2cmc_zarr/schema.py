@@ -175,7 +175,7 @@ ATTRIBUTES: Final[MappingProxyType[str, dict[str, Any]]] = MappingProxyType(
         "clear_percent": {"long_name": "clear pixels according to the tag table", "units": "percent"},
         "cloud_percent": {"long_name": "cloud pixels according to the tag table", "units": "percent"},
         "shadow_percent": {"long_name": "cloud shadow pixels according to the tag table", "units": "percent"},
-        "class_count": {"long_name": "pixels of each class according to the tag table", "units": "1"},
+        "table_class_count": {"long_name": "pixels of each class according to the tag table", "units": "1"},
         "group": {
             "long_name": "independent group of the scene",
             "comment": "scenes that share a tile, or platform, date and relative orbit, directly or through others",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import dask.array as da
 import numpy as np
+import numpy.typing as npt
+import pytest
 import xarray as xr
 
 from s2cmc_zarr.schema import BAND_NAMES, DIMS, LABELS, TAG_GROUP, TAGS, UNLABELLED
@@ -51,3 +55,36 @@ def synthetic(scenes: int = 6, size: int = 16, seed: int = 0, *, dask: bool = Tr
         },
     )
     return ds.chunk(scene=1, band=-1, y=-1, x=-1) if dask else ds
+
+
+def watched(ds: xr.Dataset, reads: list[tuple[str, int]]) -> xr.Dataset:
+    """Give the same Dataset, whose arrays of pixels note each reading of a scene in `reads`."""
+
+    def watch(name: str) -> xr.Variable:
+        values = ds[name].values
+
+        def read(block_info: Any = None) -> npt.NDArray[Any]:
+            scene = block_info[None]["chunk-location"][0]
+            reads.append((name, scene))
+            scene_values: npt.NDArray[Any] = values[scene : scene + 1]
+            return scene_values
+
+        chunks = ((1,) * len(values), *((length,) for length in values.shape[1:]))
+        meta = np.empty((0,) * values.ndim, values.dtype)
+        return xr.Variable(DIMS[name], da.map_blocks(read, chunks=chunks, dtype=values.dtype, meta=meta))
+
+    return ds.assign({name: watch(name) for name in ("reflectance", "mask")})
+
+
+def reference() -> xr.Dataset:
+    """Real Level-1C pixels, of which scenes 0 and 1 are cloudy; there are no masks, so that everything is clear."""
+    if not REFERENCE_SCENES.exists():
+        pytest.skip(f"no {REFERENCE_SCENES}")
+    pixels = np.load(REFERENCE_SCENES, allow_pickle=False)
+    return xr.Dataset(
+        {
+            "reflectance": (DIMS["reflectance"], pixels.transpose(0, 3, 1, 2)),
+            "mask": (DIMS["mask"], np.zeros(pixels.shape[:3], dtype=np.uint8)),
+        },
+        coords={"scene": [f"reference_{n}" for n in range(len(pixels))], "band": list(BAND_NAMES)},
+    )

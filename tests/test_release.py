@@ -65,7 +65,7 @@ def test_the_dataset_is_the_schema(plain: PlainRelease, tmp_path: Path) -> None:
     assert ds["tags"].values[1].tolist() == [bool(plain.rows[1][tag]) for tag in TAGS]
     for number, scene in enumerate(plain.scenes):
         expected = np.bincount(plain.labels[scene].ravel(), minlength=3)
-        assert ds["class_count"].values[number].tolist() == expected.tolist()
+        assert ds["table_class_count"].values[number].tolist() == expected.tolist()
 
 
 def test_the_backend_opens_and_indexes_lazily(plain: PlainRelease, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_the_tag_table_alone_is_a_release(real_csv: Path, tmp_path: Path) -> Non
     (tmp_path / real_csv.name).write_bytes(real_csv.read_bytes())
     ds = open_release(tmp_path)
     assert ds.sizes["scene"] == 513
-    assert ds["class_count"].sum("scene").values.tolist() == [246_171_470, 281_740_439, 7_908_383]
+    assert ds["table_class_count"].sum("scene").values.tolist() == [246_171_470, 281_740_439, 7_908_383]
     assert not ds.data_vars
 
 

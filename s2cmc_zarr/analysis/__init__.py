@@ -50,7 +50,7 @@ def map_scenes(
     Returns
     -------
     xarray.Dataset
-        The outputs, `scene` as their first dimension, one Dask chunk a scene. Coordinates of scenes are kept.
+        The outputs, `scene` as their first dimension, one Dask chunk a scene. Coordinates of scenes are kept, in memory.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def map_scenes(
     results = xr.apply_ufunc(
         _apply,
         arrays["scene"],
-        *(arrays[name] for name in variables),
+        *(arrays[name].astype(DTYPES[name]) for name in variables),
         kwargs={
             "kernel": kernel,
             "layout": {
@@ -79,14 +79,14 @@ def map_scenes(
     )
     results = results if isinstance(results, tuple) else (results,)
     dims = {"scene", "tag"}.union(*(output.dims for output in outputs.values()))
-    kept = {name: coord for name, coord in ds.coords.items() if dims.issuperset(coord.dims) and name not in outputs}
+    kept = {name for name, coord in ds.coords.items() if dims.issuperset(coord.dims) and name not in outputs}
     return xr.Dataset(
         {
             name: result.variable._replace(attrs={"long_name": output.long_name, "units": "1"})
             for (name, output), result in zip(outputs.items(), results, strict=True)
         },
-        coords=kept | {dim: list(names) for dim, names in coords.items()},
-    )
+        coords=ds.drop_vars(set(ds.variables) - kept).compute().coords,
+    ).assign_coords({dim: list(names) for dim, names in coords.items()})
 
 
 def _pixels(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -101,7 +101,7 @@ def _pixels(ds: xr.Dataset, name: str) -> xr.DataArray:
         raise CatalogueError(f"{name} is {array.dtype}, expected {dtype}; open it with open_store or open_release")
     if not array.sizes["scene"]:
         raise CatalogueError("the Dataset has no scenes; is the selection empty?")
-    return array.astype(dtype, copy=False)
+    return array
 
 
 def _apply(

@@ -165,7 +165,7 @@ def _coordinates(release: Release) -> dict[str, xr.Variable]:
         "tags": (("scene", "tag"), table[list(TAGS)].to_numpy()),
         "y": ("y", -PIXEL_SIZE * (np.arange(rows) + 0.5)),
         "x": ("x", PIXEL_SIZE * (np.arange(columns) + 0.5)),
-        "class_count": (("scene", "label"), table[list(LABELS)].to_numpy()),
+        "table_class_count": (("scene", "label"), table[list(LABELS)].to_numpy()),
         "has_alt_mask": ("scene", table.index.isin(list(release.members.get("alt_masks", ())))),
         "defects": ("scene", np.array(["; ".join(release.defects.get(scene, ())) for scene in table.index], dtype=str)),
     }

@@ -180,9 +180,9 @@ def _check_predicts_shadow(scores: xr.Dataset) -> None:
     if "scene" in predicts.dims:
         predicts = predicts.all("scene")
     if not predicts.all():
-        names = np.broadcast_to(scores["model"].values, predicts.shape)[~predicts.values]
+        names = np.unique(scores["model"].broadcast_like(predicts).values[~predicts.values])
         raise CatalogueError(
-            f"model {', '.join(map(str, np.unique(names)))} predicts no cloud shadow: three classes cannot be scored; "
+            f"model {', '.join(names)} predicts no cloud shadow: three classes cannot be scored; "
             "use classes='cloud', or select models that do"
         )
 

@@ -1,7 +1,7 @@
 """The Zarr store: convert to it, open it, verify it."""
 
-from s2cmc_zarr.store.convert import convert
+from s2cmc_zarr.store.conversion import convert
 from s2cmc_zarr.store.opening import open_catalogue, open_store
-from s2cmc_zarr.store.verify import verify
+from s2cmc_zarr.store.verification import verify
 
 __all__ = ["convert", "open_catalogue", "open_store", "verify"]

@@ -110,6 +110,14 @@ def publish(store: Store, attributes: Mapping[str, Any]) -> None:
     put_json(store, ROOT, root)
 
 
+def withdraw(store: Store) -> None:
+    """Take back what `publish` wrote: the store is incomplete again."""
+    root = get_json(store, ROOT) or {}
+    root["attributes"]["conversion"] = "incomplete"
+    del root["consolidated_metadata"]
+    put_json(store, ROOT, root)
+
+
 def create_root(store: Store, attributes: Mapping[str, Any]) -> None:
     """Write the root group, without consolidated metadata."""
     put_json(store, ROOT, {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"})

@@ -17,22 +17,27 @@ from s2cmc_zarr.errors import CatalogueError
 ROOT = "zarr.json"
 
 
-def connect(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Store:
+def connect(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None, *, read_only: bool = True
+) -> Store:
     """Give the Zarr storage at a path or fsspec URL; nothing is read or created."""
     location = os.fspath(url)
     if "://" not in location or location.startswith("file://"):
         if storage_options:
             raise CatalogueError(f"storage options were given for the local path {location}, which takes none")
-        return LocalStore(location.removeprefix("file://"))
+        return LocalStore(location.removeprefix("file://"), read_only=read_only)
     try:
-        return FsspecStore.from_url(location, storage_options=dict(storage_options or {}))
+        return FsspecStore.from_url(location, storage_options=dict(storage_options or {}), read_only=read_only)
     except (ImportError, ValueError) as error:
         raise CatalogueError(f"{location}: {error}") from None
 
 
 def get_json(store: Store, key: str) -> dict[str, Any] | None:
     """Read an object as JSON; None if there is none, or if it was cut short."""
-    buffer = sync(store.get(key, prototype=default_buffer_prototype()))
+    try:
+        buffer = sync(store.get(key, prototype=default_buffer_prototype()))
+    except FileNotFoundError:  # a folder that does not exist, opened for reading
+        return None
     if buffer is None:
         return None
     try:
@@ -59,9 +64,14 @@ def list_names(store: Store, prefix: str) -> list[str]:
     async def collect() -> list[str]:
         return [name async for name in store.list_dir(prefix)]
 
-    return sorted(sync(collect()))
+    try:
+        return sorted(sync(collect()))
+    except FileNotFoundError:
+        return []
 
 
 def clear(store: Store) -> None:
-    """Remove all objects."""
-    sync(store.clear())
+    """Remove everything but the root's own metadata, by which a store that is half removed is still known as ours."""
+    for name in list_names(store, ""):
+        if name != ROOT:
+            sync(store.delete_dir(name))

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Plan:
     ----------
     release : Release
     store : zarr.abc.store.Store
+        Read-only.
     dataset : xarray.Dataset
         The release as a Dataset: the store's coordinates and the shapes of its arrays.
     attributes : dict
@@ -183,14 +184,15 @@ def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
     """Do what a plan says; see `convert`."""
     if plan.state == "complete" and not plan.pending:
         return _summary(plan, open_store(plan.store), ())
-    if plan.state == "complete":
+    plan = replace(plan, store=plan.store.with_read_only(False))
+    if not plan.records:
+        clear(plan.store)
+        layout.create_root(plan.store, plan.attributes)
+        layout.create_coordinates(plan.store, record_coordinates(plan.dataset, {}))
+    elif plan.state == "complete":
         for scene, record in plan.records.items():
             write_record(plan.store, scene, record)
-    if not plan.records and plan.state != "absent":
-        clear(plan.store)
-    layout.create_root(plan.store, plan.attributes)
-    if not plan.records:
-        layout.create_coordinates(plan.store, record_coordinates(plan.dataset, {}))
+        layout.withdraw(plan.store)
     arrays = layout.create_arrays(plan.store, plan.dataset)
 
     shared = delayed(Target(plan.release, plan.store, arrays), pure=True, traverse=False)

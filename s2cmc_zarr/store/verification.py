@@ -19,7 +19,7 @@ from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.release.dataset import read_scene, release_dataset
 from s2cmc_zarr.release.masks import count_labels
 from s2cmc_zarr.schema import DIMS
-from s2cmc_zarr.store.convert import released_digest
+from s2cmc_zarr.store.conversion import released_digest
 from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.opening import open_store
 

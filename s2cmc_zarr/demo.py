@@ -1,0 +1,71 @@
+"""The whole way on a simulated catalogue: replica, conversion, verification, statistics, scores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from s2cmc_zarr.analysis.statistics import statistics
+from s2cmc_zarr.progress import compute
+from s2cmc_zarr.release.replica import make_replica
+from s2cmc_zarr.release.tags import FILE_NAME
+from s2cmc_zarr.schema import SCENE_SIZE
+from s2cmc_zarr.scoring.models import MODELS
+from s2cmc_zarr.scoring.scores import score
+from s2cmc_zarr.store import convert, open_store, verify
+from s2cmc_zarr.view import reports
+
+
+def run_demo(
+    directory: str | os.PathLike[str], *, scenes: int = 8, size: int = SCENE_SIZE, progress: bool = False
+) -> bool:
+    """Make a replica, convert it, verify the store, and print statistics and scores.
+
+    What is already there from an earlier run is kept.
+
+    Parameters
+    ----------
+    directory : str or path
+        Where to put ``release`` and ``catalogue.zarr``.
+    scenes, size : int
+        Of the replica.
+    progress : bool
+        Whether to draw progress bars.
+
+    Returns
+    -------
+    bool
+        Whether the store was found equal to the replica.
+
+    Raises
+    ------
+    CatalogueError
+        If there is something else in the directory.
+    """
+    console = Console()
+    release, store = Path(directory) / "release", Path(directory) / "catalogue.zarr"
+    if (release / FILE_NAME).exists():
+        console.print(f"A replica is in {escape(str(release))} already")
+    else:
+        console.print(f"Simulating {scenes} scenes of {size} × {size} pixels in {escape(str(release))}")
+        make_replica(release, scenes, size=size, progress=progress)
+    reports.print_conversion(convert(release, store, progress=progress), str(store))
+    verification = verify(store, release, progress=progress)
+    reports.print_verification(verification, str(store), str(release))
+    dataset = open_store(store)
+    model = next(iter(MODELS))
+    counted, scores = compute(statistics(dataset), score(dataset, model), progress=progress)
+    reports.print_statistics(counted, None)
+    reports.print_metrics(scores, "tags", "cloud", "catalogue")
+    console.print(f"\nRelease: {escape(str(release))}\nStore:   {escape(str(store))}\n", highlight=False)
+    console.print("Go on with, for example:", style="bold")
+    for command in (
+        f"s2cmc stats {store} --by difficulty",
+        f"s2cmc score {store} --model {model} --by dataset",
+        f"python -c \"import xarray; print(xarray.open_zarr('{store}'))\"",
+    ):
+        console.print(f"  {escape(command)}", highlight=False, soft_wrap=True)
+    return verification.passed

@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import distributed
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from releases import PlainRelease, npy, one_hot
+from s2cmc_zarr import (
+    CatalogueError,
+    DefectError,
+    IncompleteStoreWarning,
+    convert,
+    open_catalogue,
+    open_release,
+    open_store,
+    verify,
+)
+from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
+from s2cmc_zarr.store.conversion import carry_out, plan_conversion
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def released(ds: xr.Dataset, release: xr.Dataset) -> xr.Dataset:
+    """A store without its bookkeeping, its coordinates in the order of the release."""
+    bookkeeping = set(ds.coords) - set(release.coords)
+    return ds.drop_vars(bookkeeping).assign_attrs(release.attrs).drop_attrs(deep=False).assign_attrs(release.attrs)
+
+
+@pytest.fixture
+def store(plain: PlainRelease, tmp_path: Path) -> Path:
+    convert(plain.write(tmp_path / "release"), tmp_path / "store.zarr")
+    return tmp_path / "store.zarr"
+
+
+def test_the_store_is_the_release(plain: PlainRelease, store: Path) -> None:
+    ds, release = open_store(store), open_release(store.parent / "release")
+    xr.testing.assert_identical(released(ds, release).load(), release.load())
+    for number, scene in enumerate(plain.scenes):
+        assert ds["reflectance"][number].values.tobytes() == plain.subscenes[scene].transpose(2, 0, 1).tobytes()
+        assert (ds["mask"][number].values == plain.labels[scene]).all()
+        assert ds["mask_class_count"].values[number].tolist() == np.bincount(
+            plain.labels[scene].ravel(), minlength=3
+        ).tolist()
+    assert ds["converted"].values.all()
+    assert not ds["defects"].values.any()
+    assert ds.attrs["conversion"] == "complete"
+    assert ds.attrs["schema_version"] == SCHEMA_VERSION
+    assert ds.chunks["scene"] == (1,) * 5
+
+
+def test_digests_are_those_of_the_released_bytes(plain: PlainRelease, store: Path) -> None:
+    ds = open_store(store)
+    for number, scene in enumerate(plain.scenes):
+        for name, component in (("reflectance", "subscenes"), ("mask", "masks"), ("alt_mask", "alt_masks")):
+            data = plain.files[component].get(f"{scene}.npy")
+            expected = "" if data is None else hashlib.sha256(data[128:]).hexdigest()
+            assert ds[f"{name}_sha256"].values[number] == expected
+        assert ds["thumbnail_sha256"].values[number] == hashlib.sha256(plain.thumbnails[scene].tobytes()).hexdigest()
+
+
+def test_plain_xarray_opens_it_without_warnings_and_with_the_same_values(store: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain_zarr = xr.open_zarr(store)
+        ours = open_store(store)
+    assert set(plain_zarr.variables) == set(ours.variables)
+    assert set(plain_zarr.coords) == set(ours.coords)
+    for name, variable in ours.variables.items():
+        found = np.asarray(plain_zarr[name].values)
+        if variable.dtype.kind == "U":
+            found = np.array(found.tolist(), dtype=str)
+        assert found.dtype.kind == variable.dtype.kind
+        np.testing.assert_array_equal(found, variable.values)
+    chosen = plain_zarr["tags"].sel(tag="snow/ice").values
+    assert plain_zarr.isel(scene=chosen).sizes["scene"] == chosen.sum() > 0
+
+
+def test_the_layout_is_the_schema(store: Path) -> None:
+    group = zarr.open_group(store, mode="r")
+    assert group.metadata.consolidated_metadata is not None
+    reflectance, mask = group["reflectance"], group["mask"]
+    assert reflectance.shards == (1, 13, 32, 32)
+    assert mask.shards == (1, 32, 32)
+    assert np.isnan(reflectance.fill_value)
+    assert mask.fill_value == 255
+    assert "_FillValue" not in mask.attrs
+    assert sorted(str(path.relative_to(store)) for path in (store / "reflectance" / "c").rglob("*") if path.is_file()) == [
+        f"reflectance/c/{number}/0/0/0" for number in range(5)
+    ]
+    alt = [path for path in (store / "alt_mask" / "c").rglob("*") if path.is_file()]
+    assert len(alt) == 2, "scenes without a second mask take no bytes"
+    assert not (store / "converted" / "records").exists() or not any((store / "converted" / "records").iterdir())
+
+
+def test_the_store_tells_nothing_of_where_it_was_made(store: Path) -> None:
+    for name, data in contents(store).items():
+        assert str(store.parent).encode() not in data, name
+
+
+def test_a_second_run_does_nothing(store: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    done = convert(store.parent / "release", store)
+    assert (done.written, done.kept) == ((), 5)
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+
+
+def test_an_interrupted_run_is_continued_to_the_same_bytes(plain: PlainRelease, store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.zarr"
+    path = tmp_path / "release" / "subscenes.zip"
+    whole = path.read_bytes()
+    broken = bytearray(whole)
+    at = broken.index(f"{plain.scenes[3]}.npy".encode()) + 1000
+    broken[at] ^= 0xFF
+    path.write_bytes(broken)
+    with pytest.raises(DefectError, match=plain.scenes[3]):
+        convert(tmp_path / "release", other)
+    with pytest.warns(IncompleteStoreWarning, match=r"of 5 scenes are missing, the first is S2A.*convert again"):
+        incomplete = open_store(other)
+    assert incomplete.attrs["conversion"] == "incomplete"
+    missing = ~incomplete["converted"].values
+    assert missing[3]
+    assert (incomplete["mask"].values[missing] == 255).all()
+    assert np.isnan(incomplete["reflectance"].values[missing]).all()
+    path.write_bytes(whole)
+    done = convert(tmp_path / "release", other)
+    assert set(done.written) == set(incomplete["scene"].values[missing])
+    assert done.kept == 5 - missing.sum()
+    assert contents(other) == contents(store)
+
+
+def test_a_killed_run_is_continued_to_the_same_bytes(replica: Path, tmp_path: Path) -> None:
+    expected, store = tmp_path / "expected.zarr", tmp_path / "store.zarr"
+    convert(replica, expected)
+    code = (
+        "import sys, time, s2cmc_zarr.store.conversion as c\n"
+        "write = c.write_record\n"
+        "def slow(*args):\n"
+        "    time.sleep(0.3)\n"
+        "    write(*args)\n"
+        "c.write_record = slow\n"
+        "c.convert(sys.argv[1], sys.argv[2])\n"
+    )
+    killed = 0
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", code, str(replica), str(store)]) as process:
+            deadline = time.monotonic() + 60
+            records = store / "converted" / "records"
+            before = len(list(records.glob("*.json"))) if records.exists() else 0
+            while time.monotonic() < deadline and process.poll() is None:
+                if records.exists() and len(list(records.glob("*.json"))) > before:
+                    break
+                time.sleep(0.01)
+            if process.poll() is None:
+                process.kill()
+                killed += 1
+        if json.loads((store / "zarr.json").read_text())["attributes"]["conversion"] == "incomplete":
+            with pytest.warns(IncompleteStoreWarning):
+                assert not open_store(store)["converted"].values.all()
+    assert killed
+    convert(replica, store)
+    assert contents(store) == contents(expected)
+    assert verify(store, replica).passed
+
+
+def test_two_worker_processes_write_the_same_bytes(replica: Path, tmp_path: Path) -> None:
+    convert(replica, tmp_path / "threads.zarr")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        pids = client.run(os.getpid)
+        assert len(set(pids.values()) - {os.getpid()}) == 2
+        convert(replica, tmp_path / "processes.zarr")
+        assert verify(tmp_path / "processes.zarr", replica).passed
+    assert contents(tmp_path / "threads.zarr") == contents(tmp_path / "processes.zarr")
+
+
+def test_every_scene_size_and_every_missing_part(tmp_path: Path) -> None:
+    for size, component in ((16, "alt_masks"), (31, "thumbnails"), (70, "shapefiles"), (128, None)):
+        plain = PlainRelease(size=size)
+        if component:
+            plain.files[component].clear()
+        source = plain.write(tmp_path / f"release{size}")
+        done = convert(source, tmp_path / f"{size}.zarr")
+        assert done.lacking == ((component,) if component else ())
+        ds, release = open_store(tmp_path / f"{size}.zarr"), open_release(source)
+        xr.testing.assert_identical(released(ds, release).load(), release.load())
+        assert verify(tmp_path / f"{size}.zarr", source).passed
+
+
+def test_real_pixels_go_through_unchanged(real_data: Path, tmp_path: Path) -> None:
+    pixels = np.load(real_data / "l1c_reference_scenes.npy", allow_pickle=False)[:, :100]
+    plain = PlainRelease(size=100)
+    for scene, values in zip(plain.scenes, pixels, strict=True):
+        plain.subscenes[scene] = values
+        plain.files["subscenes"][f"{scene}.npy"] = npy(np.ascontiguousarray(values))
+    source = plain.write(tmp_path / "release")
+    convert(source, tmp_path / "store.zarr")
+    found = open_store(tmp_path / "store.zarr")["reflectance"].transpose("scene", "y", "x", "band").values
+    assert found.tobytes() == np.ascontiguousarray(pixels).tobytes()
+
+
+def test_special_values_are_kept_bit_by_bit(plain: PlainRelease, tmp_path: Path) -> None:
+    values = plain.subscenes[plain.scenes[0]]
+    values[0, 0, :5] = [np.nan, np.inf, -np.inf, -0.0, 1e-45]
+    values.view(np.uint32)[0, 1, 0] = 0x7FC12345  # a NaN with a payload
+    plain.files["subscenes"][f"{plain.scenes[0]}.npy"] = npy(values)
+    source = plain.write(tmp_path / "release")
+    convert(source, tmp_path / "store.zarr")
+    found = open_store(tmp_path / "store.zarr")["reflectance"][0].values
+    assert found.tobytes() == values.transpose(2, 0, 1).tobytes()
+    assert verify(tmp_path / "store.zarr", source).passed
+
+
+def test_defects_are_all_named_before_anything_is_written(plain: PlainRelease, tmp_path: Path) -> None:
+    for number in (1, 4):
+        labels = plain.labels[plain.scenes[number]].copy()
+        labels[0, :3] = (labels[0, :3] + 1) % 2
+        plain.files["masks"][f"{plain.scenes[number]}.npy"] = npy(one_hot(labels))
+    source = plain.write(tmp_path / "release")
+    with pytest.raises(DefectError, match="2 scene") as caught:
+        convert(source, tmp_path / "store.zarr")
+    assert plain.scenes[1] in str(caught.value)
+    assert plain.scenes[4] in str(caught.value)
+    assert not (tmp_path / "store.zarr").exists()
+
+
+def test_marked_defects_are_in_the_store(plain: PlainRelease, tmp_path: Path) -> None:
+    mask = one_hot(plain.labels[plain.scenes[2]])
+    mask[5, 6] = True
+    plain.files["masks"][f"{plain.scenes[2]}.npy"] = npy(mask)
+    source = plain.write(tmp_path / "release")
+    done = convert(source, tmp_path / "store.zarr", on_defect="mark")
+    assert list(done.defects) == [plain.scenes[2]]
+    ds = open_store(tmp_path / "store.zarr")
+    assert "1 pixels without exactly one class, the first in row 5, column 6" in ds["defects"].values[2]
+    assert np.argwhere(ds["mask"].values == 255).tolist() == [[2, 5, 6]]
+    assert ds["mask_class_count"].values[2].sum() == 32 * 32 - 1
+    assert verify(tmp_path / "store.zarr", source).passed
+
+
+@pytest.mark.parametrize("on_defect", ["skip", "mark"])
+def test_a_damaged_subscene_is_left_out_and_reported(
+    plain: PlainRelease, tmp_path: Path, on_defect: str
+) -> None:
+    source = plain.write(tmp_path / "release")
+    path = source / "subscenes.zip"
+    data = bytearray(path.read_bytes())
+    data[data.index(f"{plain.scenes[3]}.npy".encode()) + 1000] ^= 0xFF
+    path.write_bytes(data)
+    done = convert(source, tmp_path / "store.zarr", on_defect=on_defect)  # type: ignore[arg-type]
+    assert list(done.defects) == [plain.scenes[3]]
+    ds = open_store(tmp_path / "store.zarr")
+    assert ds["converted"].values.tolist() == [True, True, True, False, True]
+    assert np.isnan(ds["reflectance"].values[3]).all()
+    assert (ds["mask"].values[3] == 255).all()
+    found = verify(tmp_path / "store.zarr")
+    assert [scene for scene, _, _ in found.differences] == [plain.scenes[3]]
+    again = convert(source, tmp_path / "store.zarr", on_defect=on_defect)  # type: ignore[arg-type]
+    assert again.written == ()
+    assert again.kept == 4
+
+
+def test_what_does_not_match_is_refused_and_not_touched(plain: PlainRelease, store: Path, tmp_path: Path) -> None:
+    before = contents(store)
+    other = PlainRelease(scenes=plain.scenes[:3])
+    with pytest.raises(CatalogueError, match=r"scenes_sha256 is .* Choose another store, or --overwrite"):
+        convert(other.write(tmp_path / "three"), store)
+    with pytest.raises(CatalogueError, match="scene_size"):
+        convert(PlainRelease(size=33).write(tmp_path / "larger"), store)
+    plain.files["subscenes"][f"{plain.scenes[0]}.npy"] = npy(plain.subscenes[plain.scenes[1]])
+    with pytest.raises(CatalogueError, match="subscenes has other content"):
+        convert(plain.write(tmp_path / "changed"), store)
+    with pytest.raises(CatalogueError, match="on_defect"):
+        convert(tmp_path / "release", store, on_defect="mark")
+    assert contents(store) == before
+    convert(tmp_path / "changed", store, overwrite=True)
+    assert verify(store, tmp_path / "changed").passed
+    assert not verify(store, tmp_path / "release").passed
+
+
+def test_unpacked_and_zipped_releases_are_the_same_source(plain: PlainRelease, store: Path, tmp_path: Path) -> None:
+    folder = plain.write(tmp_path / "folder", unpacked=("subscenes", "masks", "alt_masks", "shapefiles", "thumbnails"))
+    assert convert(folder, store).written == ()
+    assert verify(store, folder).passed
+
+
+def test_other_peoples_files_are_never_replaced(plain: PlainRelease, tmp_path: Path) -> None:
+    source = plain.write(tmp_path / "release")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    zarr.create_group(tmp_path / "foreign.zarr")
+    for target in ("mine", "foreign.zarr"):
+        before = contents(tmp_path / target)
+        for overwrite in (False, True):
+            with pytest.raises(CatalogueError, match="is no store of the catalogue"):
+                convert(source, tmp_path / target, overwrite=overwrite)
+        assert contents(tmp_path / target) == before
+
+
+def test_a_run_that_died_while_the_store_was_made_is_begun_again(store: Path, tmp_path: Path) -> None:
+    expected = contents(store)
+    root = json.loads((store / "zarr.json").read_text())
+    del root["consolidated_metadata"]
+    root["attributes"]["conversion"] = "incomplete"
+    (store / "zarr.json").write_text(json.dumps(root))
+    for path in (store / "tags").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    plan = plan_conversion(tmp_path / "release", store)
+    assert len(plan.pending) == 5
+    carry_out(plan)
+    assert contents(store) == expected
+
+
+def test_a_record_that_was_cut_short_does_not_count(plain: PlainRelease, store: Path, tmp_path: Path) -> None:
+    expected = contents(store)
+    root = json.loads((store / "zarr.json").read_text())
+    root["attributes"]["conversion"] = "incomplete"
+    (store / "zarr.json").write_text(json.dumps(root))
+    records = store / "converted" / "records"
+    records.mkdir(exist_ok=True)
+    (records / f"{plain.scenes[0]}.json").write_text('{"converted": true, "mask_cl')
+    assert len(plan_conversion(tmp_path / "release", store).pending) == 5
+    convert(tmp_path / "release", store)
+    assert contents(store) == expected
+
+
+def test_open_store_says_what_is_not_a_store(tmp_path: Path, store: Path) -> None:
+    with pytest.raises(CatalogueError, match="no store of the catalogue there"):
+        open_store(tmp_path / "nowhere")
+    root = json.loads((store / "zarr.json").read_text())
+    root["attributes"]["schema_version"] = 99
+    (store / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(CatalogueError, match="schema 99, this version of s2cmc-zarr reads 1"):
+        open_store(store)
+
+
+def test_open_catalogue_opens_either(store: Path) -> None:
+    assert open_catalogue(store).attrs["conversion"] == "complete"
+    assert "conversion" not in open_catalogue(store.parent / "release").attrs
+
+
+def test_a_store_in_another_file_system(plain: PlainRelease, tmp_path: Path) -> None:
+    source = plain.write(tmp_path / "release")
+    url = f"file://{tmp_path}/store.zarr"
+    convert(f"file://{source}", url)
+    assert verify(url, source).passed
+    with pytest.raises(CatalogueError, match="storage options were given for the local path"):
+        convert(source, tmp_path / "other.zarr", storage_options={"key": "secret"})
+    assert DIMS.keys() <= set(open_store(url).data_vars)

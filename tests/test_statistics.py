@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import reference, synthetic, watched
+
+from s2cmc_zarr.analysis.groups import members
+from s2cmc_zarr.analysis.statistics import statistics, tabulate
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.kernels import scene_statistics
+from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
+
+
+def test_each_scene_is_that_of_the_kernel() -> None:
+    ds = synthetic()
+    lazy = statistics(ds)
+    assert all(array.chunks for array in lazy.data_vars.values())
+    found = lazy.compute()
+    assert found["mean"].dims == ("scene", "label", "band")
+    assert found["label"].values.tolist() == list(LABELS)
+    for scene in range(ds.sizes["scene"]):
+        expected = scene_statistics(ds["reflectance"].values[scene], ds["mask"].values[scene])
+        assert set(expected) == set(found.data_vars)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name].values[scene], values)
+            assert found[name].dtype == values.dtype  # type: ignore[attr-defined]
+
+
+def test_coordinates_of_scenes_are_kept_in_memory() -> None:
+    ds = synthetic()
+    found = statistics(ds)
+    for name in ("tags", "tag_group", "difficulty", "shadows_marked", "band", "bandwidth"):
+        assert found[name].chunks is None
+        np.testing.assert_array_equal(found[name], ds[name])
+    assert "y" not in found.variables
+
+
+def test_all_pixels_are_accounted_for() -> None:
+    found = statistics(synthetic(size=16)).compute()
+    labelled = found["class_count"].sum("label")
+    assert (labelled + found["unlabelled_count"] == 16 * 16).all()
+    observed = (found["count"] + found["non_finite_count"]).sum("label")
+    assert (observed == observed.isel(band=0)).all()
+    without_data = labelled - observed.isel(band=0)
+    assert (without_data <= found["no_data_count"]).all()
+    assert (found["no_data_count"] == 6).all()
+    assert found["non_finite_count"].sum() == found["non_finite_count"].sel(band="B05").isel(scene=2).sum() == 1
+
+
+def test_absent_class_is_nan() -> None:
+    found = statistics(synthetic()).sel(label="cloud").isel(scene=0).compute()
+    assert (found["count"] == 0).all()
+    for name in ("mean", "variance", "minimum", "maximum"):
+        assert found[name].isnull().all()
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [{"scene": 4, "band": 3, "y": 5, "x": 7}, {"scene": -1}, {"scene": 2}, {"scene": 1, "y": 4}, None],
+    ids=["patches", "one chunk", "two scenes", "rows", "in memory"],
+)
+def test_chunks_do_not_matter(chunks: dict[str, int] | None) -> None:
+    ds = synthetic(dask=False)
+    found = statistics(ds if chunks is None else ds.chunk(chunks))
+    assert found.chunksizes["scene"] == (1,) * 6
+    xr.testing.assert_identical(found.compute(), statistics(synthetic()).compute())
+
+
+def test_order_of_dimensions_does_not_matter() -> None:
+    ds = synthetic()
+    xr.testing.assert_identical(statistics(ds.transpose("y", "x", ...)).compute(), statistics(ds).compute())
+
+
+def test_lazily_indexed_arrays_stay_lazy(tmp_path: Path) -> None:
+    ds = synthetic(dask=False)
+    ds.to_zarr(tmp_path / "store.zarr", zarr_format=2)
+    with xr.open_zarr(tmp_path / "store.zarr", chunks=None) as stored:
+        found = statistics(stored)
+        assert not stored["reflectance"].variable._in_memory
+        xr.testing.assert_equal(found.compute(), statistics(ds).compute())
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
+def test_pixels_are_read_once(scheduler: str) -> None:
+    reads: list[tuple[str, int]] = []
+    lazy = statistics(watched(synthetic(dask=False), reads))
+    assert not reads
+    lazy.compute(scheduler=scheduler)
+    assert sorted(reads) == [(name, scene) for name in ("mask", "reflectance") for scene in range(6)]
+
+
+def test_subsets() -> None:
+    ds = synthetic()
+    whole = statistics(ds).compute()
+    xr.testing.assert_identical(statistics(ds.isel(scene=[4, 1])).compute(), whole.isel(scene=[4, 1]))
+    xr.testing.assert_identical(statistics(ds.isel(scene=[3])).compute(), whole.isel(scene=[3]))
+    bands = whole.sel(band=["B04", "B03"])
+    # A pixel has data where any of the bands that are there has.
+    xr.testing.assert_identical(statistics(ds.sel(band=["B04", "B03"])).compute()["mean"], bands["mean"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ds: ds.isel(scene=0), r"a single scene is selected by isel\(scene=\[0\]\)"),
+        (lambda ds: ds.isel(scene=[]), "no scenes"),
+        (lambda ds: ds.drop_vars("mask"), "no mask in the Dataset, which has reflectance"),
+        (lambda ds: ds.drop_vars("reflectance"), "no reflectance in the Dataset"),
+        (lambda ds: ds.isel(band=0), r"expected \('scene', 'band', 'y', 'x'\)"),
+        (lambda ds: ds.assign(mask=ds["mask"].astype(float)), "mask is float64, expected uint8"),
+    ],
+)
+def test_refusals(change: object, message: str) -> None:
+    assert callable(change)
+    with pytest.raises(CatalogueError, match=message):
+        statistics(change(synthetic()))
+
+
+def test_an_unknown_class_is_refused_with_the_name_of_the_scene() -> None:
+    ds = synthetic(dask=False)
+    ds["mask"][3, 0, 0] = 9
+    with pytest.raises(CatalogueError, match=r"scene_03: the mask has the value\(s\) \[9\]"):
+        statistics(ds).compute()
+
+
+def pooled_pixels(ds: xr.Dataset, scenes: npt.NDArray[np.bool_], label: int, band: int) -> npt.NDArray[np.float64]:
+    pixels = ds["reflectance"].values[scenes].astype(np.float64)
+    observed = (np.isfinite(pixels) & (pixels != 0)).any(axis=1)
+    values: npt.NDArray[np.float64] = pixels[:, band][observed & (ds["mask"].values[scenes] == label)]
+    return values[np.isfinite(values)]
+
+
+@pytest.mark.parametrize("by", [None, "tags", "difficulty", "shadows_marked"])
+def test_tables_are_those_of_the_pooled_pixels(by: str | None) -> None:
+    ds = synthetic(dask=False)
+    tables = tabulate(statistics(ds).compute(), by)
+    groups = np.atleast_2d(members(ds, by))
+    cells = {name: np.atleast_3d(tables[name]).reshape(len(groups), 3, 13) for name in tables if tables[name].ndim > 1}
+    for group, scenes in enumerate(groups):
+        mask = ds["mask"].values[scenes]
+        assert np.atleast_1d(tables["scene_count"])[group] == scenes.sum()
+        assert np.atleast_1d(tables["unlabelled_count"])[group] == (mask == UNLABELLED).sum()
+        totals = np.array([(mask == label).sum() for label in range(3)])
+        np.testing.assert_array_equal(tables["class_count"].values.reshape(-1, 3)[group], totals)
+        fractions = totals / totals.sum() if totals.any() else np.full(3, np.nan)
+        np.testing.assert_allclose(tables["class_fraction"].values.reshape(-1, 3)[group], fractions)
+        for label in range(3):
+            for band in range(len(BAND_NAMES)):
+                values = pooled_pixels(ds, scenes, label, band)
+                cell = group, label, band
+                assert cells["count"][cell] == values.size
+                if not values.size:
+                    assert np.isnan([cells[name][cell] for name in ("mean", "standard_deviation", "minimum")]).all()
+                    continue
+                np.testing.assert_allclose(cells["mean"][cell], values.mean(), rtol=1e-12)
+                np.testing.assert_allclose(cells["standard_deviation"][cell], values.std(), rtol=1e-12, atol=1e-15)
+                assert cells["minimum"][cell] == values.min()
+                assert cells["maximum"][cell] == values.max()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.permutations(range(8)), st.lists(st.integers(1, 7), max_size=3, unique=True), st.integers(0, 3))
+def test_any_split_of_the_scenes_gives_the_same(order: list[int], cuts: list[int], seed: int) -> None:
+    ds = synthetic(8, size=6, seed=seed, dask=False)
+    bounds = [0, *sorted(cuts), 8]
+    parts = [
+        statistics(ds.isel(scene=order[start:stop])).compute(scheduler="synchronous")
+        for start, stop in pairwise(bounds)
+    ]
+    joined = xr.concat(parts, "scene", data_vars="minimal", coords="minimal", compat="override", join="override")
+    whole = statistics(ds).compute(scheduler="synchronous")
+    xr.testing.assert_identical(joined.sel(scene=whole["scene"]), whole)
+    for by in (None, "tags", "difficulty"):
+        found, expected = tabulate(joined, by), tabulate(whole, by)
+        for name in expected.data_vars:
+            if expected[name].dtype.kind in "iu" or name in ("minimum", "maximum"):
+                xr.testing.assert_identical(found[name], expected[name])
+            else:
+                xr.testing.assert_allclose(found[name], expected[name], rtol=1e-12, atol=0)
+
+
+def test_tables_of_lazy_statistics_are_lazy() -> None:
+    lazy = statistics(synthetic())
+    tables = tabulate(lazy, "dataset")
+    assert tables["mean"].chunks
+    xr.testing.assert_allclose(tables.compute(), tabulate(lazy.compute(), "dataset"), rtol=1e-12)
+
+
+def test_tables_as_data_frames() -> None:
+    frame = tabulate(statistics(synthetic()).compute(), "dataset").to_dataframe()
+    assert frame.index.names == ["dataset", "label", "band"]
+    assert frame.index[0] == ("CALIBRATION", "clear", "B01")
+    assert "bandwidth" not in frame
+    assert len(frame) == 2 * 3 * 13
+
+
+def test_real_pixels() -> None:
+    ds = reference()
+    found = statistics(ds).compute()
+    values = ds["reflectance"].values.astype(np.float64)
+    np.testing.assert_allclose(found["mean"].sel(label="clear"), values.mean(axis=(2, 3)), rtol=1e-13)
+    np.testing.assert_allclose(found["variance"].sel(label="clear"), values.var(axis=(2, 3)), rtol=1e-12)
+    table = tabulate(found, None).sel(label="clear")
+    np.testing.assert_allclose(table["standard_deviation"], values.std(axis=(0, 2, 3)), rtol=1e-12)
