@@ -35,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 errors = Console(stderr=True)
+CONNECT_TIMEOUT = "10s"
 
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="Folder or URL of the release: the CSV, and zips or unpacked folders.")
@@ -49,7 +50,9 @@ SourceStorageOptions = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Dask scheduler to work on, e.g. tcp://127.0.0.1:8786; default: threads here."),
+    typer.Option(
+        metavar="ADDRESS", help="Dask scheduler to work on, e.g. tcp://127.0.0.1:8786; default: threads here."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 By = Annotated[
@@ -91,16 +94,20 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Convert the release to a Zarr store; a run that was interrupted is continued."""
-    with _client(scheduler):
-        done = s2cmc_zarr.convert(
-            source,
-            store,
-            on_defect=on_defect,
-            overwrite=overwrite,
-            progress=_bar(quiet),
-            storage_options=_options(storage_options),
-            source_storage_options=_options(source_storage_options),
-        )
+    try:
+        with _client(scheduler):
+            done = s2cmc_zarr.convert(
+                source,
+                store,
+                on_defect=on_defect,
+                overwrite=overwrite,
+                progress=_bar(quiet),
+                storage_options=_options(storage_options),
+                source_storage_options=_options(source_storage_options),
+            )
+    except KeyboardInterrupt:
+        errors.print("Interrupted: the store is incomplete; run the command again to go on.")
+        raise typer.Exit(130) from None
     reports.print_conversion(done, store)
 
 
@@ -139,9 +146,12 @@ def stats(
 ) -> None:
     """Class balance and reflectance of every class and band, by tag or any other grouping."""
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=_options(storage_options))
+    groups = None if by == "all" else by
+    statistics = s2cmc_zarr.statistics(dataset)
+    s2cmc_zarr.tabulate(statistics, groups)  # lazy: says what cannot be grouped before pixels are read
     with _client(scheduler):
-        (statistics,) = compute(s2cmc_zarr.statistics(dataset), progress=_bar(quiet))
-    reports.print_statistics(statistics, None if by == "all" else by)
+        (statistics,) = compute(statistics, progress=_bar(quiet))
+    reports.print_statistics(statistics, groups)
 
 
 @app.command(epilog="Example: s2cmc score catalogue.zarr --model braaten --by difficulty")
@@ -161,9 +171,12 @@ def score(
 ) -> None:
     """Score a cloud-mask model against the masks, by tag or any other grouping."""
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=_options(storage_options))
+    groups = None if by == "all" else by
+    scores = s2cmc_zarr.score(dataset, model)
+    s2cmc_zarr.metrics(scores, groups, classes, shadow_policy)  # lazy: says what cannot be asked before pixels are read
     with _client(scheduler):
-        (scores,) = compute(s2cmc_zarr.score(dataset, model), progress=_bar(quiet))
-    reports.print_metrics(scores, None if by == "all" else by, classes, shadow_policy)
+        (scores,) = compute(scores, progress=_bar(quiet))
+    reports.print_metrics(scores, groups, classes, shadow_policy)
 
 
 @app.command(epilog="Example: s2cmc demo s2cmc-demo --size 256")
@@ -202,7 +215,7 @@ def _client(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        client = distributed.Client(address, timeout="10s")
+        client = distributed.Client(address, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:
         raise CatalogueError(f"no Dask scheduler at {address} ({error}); start one with: dask scheduler") from None
     with client:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rasterio
@@ -56,14 +57,14 @@ def test_centre_and_outline_agree_with_rasterio() -> None:
 
 
 def test_an_outline_over_the_antimeridian_is_split() -> None:
-    outline = Footprint(32760, 810_000.0, 8_000_000.0, SIZE).polygon()
+    outline: Any = Footprint(32760, 810_000.0, 8_000_000.0, SIZE).polygon()
     assert outline.geom_type == "MultiPolygon"
     assert outline.is_valid
     west, _, east, _ = outline.bounds
     assert (west, east) == (-180, 180)
     parts = [part.bounds for part in outline.geoms]
     assert all(right - left < 1 for left, _, right, _ in parts)
-    other_side = Footprint(32701, 300_000.0, 8_000_000.0, SIZE).polygon()
+    other_side: Any = Footprint(32701, 300_000.0, 8_000_000.0, SIZE).polygon()
     assert other_side.geom_type == "Polygon"
     assert other_side.bounds[2] < -178
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from synthetic import synthetic
 
 from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.errors import CatalogueError
+from synthetic import synthetic
 
 
 def test_all_scenes() -> None:

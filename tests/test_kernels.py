@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import confusion_matrix
-from synthetic import reference
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels import confusion, count_values, has_data, scene_statistics
 from s2cmc_zarr.schema import LABELS, UNLABELLED
+from synthetic import reference
 
 MASK_VALUES = [0, 1, 2, UNLABELLED]
 masks = hnp.arrays(np.uint8, (4, 5), elements=st.sampled_from(MASK_VALUES))

@@ -11,7 +11,6 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
-from synthetic import reference, synthetic, watched
 
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError
@@ -19,6 +18,7 @@ from s2cmc_zarr.schema import LABELS, UNLABELLED
 from s2cmc_zarr.scoring.metrics import metrics
 from s2cmc_zarr.scoring.models import BraatenCohenYang
 from s2cmc_zarr.scoring.scores import score
+from synthetic import reference, synthetic, watched
 
 Pixels = npt.NDArray[np.float32]
 
@@ -74,10 +74,11 @@ def test_a_bool_mask_is_cloud() -> None:
     ds = synthetic()
 
     def bright(reflectance: Pixels) -> npt.NDArray[Any]:
-        return reflectance[2] > 0.3
+        cloud: npt.NDArray[np.bool_] = reflectance[2] > 0.3
+        return cloud
 
     def bright_as_numbers(reflectance: Pixels) -> npt.NDArray[Any]:
-        return (reflectance[2] > 0.3).astype(np.uint8)
+        return bright(reflectance).astype(np.uint8)
 
     found = score(ds, bright).compute()
     assert found["model"] == "bright"
@@ -118,10 +119,27 @@ def test_bool_from_a_model_of_three_classes_is_refused() -> None:
 def test_a_model_cannot_harm_the_pixels() -> None:
     def careless(reflectance: Pixels) -> npt.NDArray[Any]:
         reflectance[reflectance > 1] = 1
-        return reflectance[0] > 0
+        return np.zeros(reflectance.shape[1:], dtype=bool)
 
     with pytest.raises(ValueError, match="read-only"):
         score(synthetic(), careless).compute()
+
+
+def test_a_model_gets_float32() -> None:
+    def bright(reflectance: Pixels) -> npt.NDArray[Any]:
+        return np.full(reflectance.shape[1:], reflectance.dtype == np.float32)
+
+    ds = synthetic()
+    found = score(ds.assign(reflectance=ds["reflectance"].astype(float)), bright).compute()
+    assert found["confusion"].sel(prediction="cloud").sum() > 0
+    assert found["confusion"].sel(prediction="clear").sum() == 0
+
+
+def test_an_unknown_class_is_refused_with_the_name_of_the_scene() -> None:
+    ds = synthetic(dask=False)
+    ds["mask"][3, 0, 0] = 9
+    with pytest.raises(CatalogueError, match=r"scene_03: the mask has the value\(s\) \[9\]"):
+        score(ds, "braaten").compute()
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import reference, synthetic, watched
 
 from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels import scene_statistics
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
+from synthetic import reference, synthetic, watched
 
 
 def test_each_scene_is_that_of_the_kernel() -> None:
@@ -141,28 +141,31 @@ def pooled_pixels(ds: xr.Dataset, scenes: npt.NDArray[np.bool_], label: int, ban
 def test_tables_are_those_of_the_pooled_pixels(by: str | None) -> None:
     ds = synthetic(dask=False)
     tables = tabulate(statistics(ds).compute(), by)
-    groups = np.atleast_2d(members(ds, by))
-    cells = {name: np.atleast_3d(tables[name]).reshape(len(groups), 3, 13) for name in tables if tables[name].ndim > 1}
-    for group, scenes in enumerate(groups):
+    groups = members(ds, by)
+    dim = next((str(dim) for dim in groups.dims if dim != "scene"), "all")
+    if by is None:
+        tables, groups = tables.expand_dims(dim), groups.expand_dims(dim)
+    for position in range(groups.sizes[dim]):
+        table, scenes = tables.isel({dim: position}), groups.isel({dim: position}).values
         mask = ds["mask"].values[scenes]
-        assert np.atleast_1d(tables["scene_count"])[group] == scenes.sum()
-        assert np.atleast_1d(tables["unlabelled_count"])[group] == (mask == UNLABELLED).sum()
-        totals = np.array([(mask == label).sum() for label in range(3)])
-        np.testing.assert_array_equal(tables["class_count"].values.reshape(-1, 3)[group], totals)
-        fractions = totals / totals.sum() if totals.any() else np.full(3, np.nan)
-        np.testing.assert_allclose(tables["class_fraction"].values.reshape(-1, 3)[group], fractions)
-        for label in range(3):
-            for band in range(len(BAND_NAMES)):
-                values = pooled_pixels(ds, scenes, label, band)
-                cell = group, label, band
-                assert cells["count"][cell] == values.size
-                if not values.size:
-                    assert np.isnan([cells[name][cell] for name in ("mean", "standard_deviation", "minimum")]).all()
-                    continue
-                np.testing.assert_allclose(cells["mean"][cell], values.mean(), rtol=1e-12)
-                np.testing.assert_allclose(cells["standard_deviation"][cell], values.std(), rtol=1e-12, atol=1e-15)
-                assert cells["minimum"][cell] == values.min()
-                assert cells["maximum"][cell] == values.max()
+        totals = np.array([(mask == label).sum() for label in range(len(LABELS))])
+        assert table["scene_count"] == scenes.sum()
+        assert table["unlabelled_count"] == (mask == UNLABELLED).sum()
+        assert table["no_data_count"] == 6 * scenes.sum()
+        assert table["class_count"].values.tolist() == totals.tolist()
+        fractions = totals / totals.sum() if scenes.any() else np.full(len(LABELS), np.nan)
+        np.testing.assert_allclose(table["class_fraction"], fractions)
+        for label, band in np.ndindex(len(LABELS), len(BAND_NAMES)):
+            cell = table.isel(label=label, band=band)
+            values = pooled_pixels(ds, scenes, label, band)
+            assert cell["count"] == values.size
+            if values.size:
+                np.testing.assert_allclose(cell["mean"], values.mean(), rtol=1e-12)
+                np.testing.assert_allclose(cell["standard_deviation"], values.std(), rtol=1e-12, atol=1e-15)
+                assert cell["minimum"] == values.min()
+                assert cell["maximum"] == values.max()
+            else:
+                assert all(cell[name].isnull() for name in ("mean", "standard_deviation", "minimum", "maximum"))
 
 
 @settings(deadline=None, max_examples=30)

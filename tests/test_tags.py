@@ -34,10 +34,10 @@ def test_the_real_table_has_the_known_totals(table: pd.DataFrame) -> None:
     assert table["difficulty"].value_counts().sort_index().tolist() == [270, 32, 122, 67, 22]
     assert table["annotator"].value_counts().to_dict() == {"A": 260, "B": 253}
     assert table["dataset"].value_counts().to_dict() == {"MAIN": 453, "VALIDATION": 50, "CALIBRATION": 10}
-    assert int(table["shadows_marked"].sum()) == 424
-    assert int((table["clear"] == PIXELS).sum()) == 127
-    assert int((table["cloud"] == PIXELS).sum()) == 192
-    assert int((table["cloud_shadow"] > 0).sum()) == 102
+    assert table["shadows_marked"].sum() == 424
+    assert (table["clear"] == PIXELS).sum() == 127
+    assert (table["cloud"] == PIXELS).sum() == 192
+    assert (table["cloud_shadow"] > 0).sum() == 102
 
 
 def test_every_value_of_the_real_table_is_kept(table: pd.DataFrame, real_csv: Path) -> None:

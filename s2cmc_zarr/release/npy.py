@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from tokenize import TokenError
 from typing import Final
 
 import numpy as np
@@ -44,8 +45,9 @@ def read_header(data: bytes, name: str) -> tuple[tuple[int, ...], np.dtype[np.ge
             shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_LIMIT)
         else:
             shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(stream, max_header_size=HEADER_LIMIT)
-    except ValueError as error:
-        raise DefectError(f"{name}: not an NPY file ({str(error).splitlines()[0]})") from None
+    # NumPy parses the header as a Python literal, in which much can go wrong.
+    except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        raise DefectError(f"{name}: not an NPY file ({(str(error) or 'bad header').splitlines()[0]})") from None
     if dtype.hasobject:
         raise DefectError(f"{name}: holds pickled Python objects, which are never loaded")
     if fortran_order:

@@ -94,9 +94,7 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     return dataset
 
 
-def open_catalogue(
-    url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None
-) -> xr.Dataset:
+def open_catalogue(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> xr.Dataset:
     """Open a store or a release, whichever is there; see `open_store` and `open_release`."""
     if is_release(os.fspath(url), storage_options):
         return open_release(url, storage_options=storage_options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import xarray as xr
 from rich.console import Console
@@ -10,14 +12,22 @@ from rich.markup import escape
 from s2cmc_zarr.analysis.groups import By
 from s2cmc_zarr.analysis.statistics import tabulate
 from s2cmc_zarr.schema import LABELS
-from s2cmc_zarr.scoring.metrics import Classes, ShadowPolicy, metrics
+from s2cmc_zarr.scoring.metrics import FEW_SCENES, Classes, ShadowPolicy, metrics
 from s2cmc_zarr.store.conversion import Conversion
 from s2cmc_zarr.store.verification import Verification
 from s2cmc_zarr.view.terminal import print_table
 
 _MOST = 20
 """Lines of defects or differences before the rest is only counted."""
-_METRICS = ("precision", "recall", "f1", "iou", "overall_accuracy", "balanced_accuracy")
+_METRICS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "iou": "IoU",
+    "overall_accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+}
+"""Metrics in the printed table, with the heads of their columns."""
 _BANDS = ("B02", "B03", "B04", "B08", "B10", "B11")
 """Bands in the printed table: those that tell clouds, snow, water and cirrus apart."""
 
@@ -51,7 +61,7 @@ def print_verification(found: Verification, store: str, source: str | None) -> N
 
 
 def print_statistics(statistics: xr.Dataset, by: By) -> None:
-    """Print class balance and mean reflectance: of all scenes, and by group.
+    """Print class balance and mean reflectance, of all scenes and by group.
 
     Parameters
     ----------
@@ -60,16 +70,10 @@ def print_statistics(statistics: xr.Dataset, by: By) -> None:
     by : str, xarray.DataArray or None
         As for `tabulate`.
     """
-    overall = tabulate(statistics, None)
-    bands = [band for band in _BANDS if band in overall["band"].values]
-    means = overall["mean"].sel(band=bands).to_dataset("band").to_dataframe()[bands]
-    print_table(means, "Mean reflectance of all scenes", caption="pooled over the pixels of each class")
-    if by is None:
-        print_table(_balance(overall.expand_dims(scenes=["all"])), "Class balance", percent=LABELS)
-        return
-    table = tabulate(statistics, by)
-    print_table(_balance(table), "Class balance", percent=LABELS, caption="fractions of the labelled pixels")
-    means = table["mean"].sel(band=bands).to_dataset("band").to_dataframe()[bands].dropna(how="all")
+    tables = _all_and_groups(lambda groups: tabulate(statistics, groups), by)
+    balance = pd.concat([_balance(table) for table in tables])
+    print_table(balance, "Class balance", percent=LABELS, caption="fractions of the labelled pixels")
+    means = pd.concat([_means(table) for table in tables]).dropna(how="all")
     print_table(means, "Mean reflectance", caption="pooled over the pixels of each class")
 
 
@@ -83,37 +87,54 @@ def print_metrics(scores: xr.Dataset, by: By, classes: Classes, shadow_policy: S
     by, classes, shadow_policy
         As for `metrics`.
     """
-    overall = metrics(scores, None, classes, shadow_policy).expand_dims(scenes=["all"])
-    tables = [_rates(overall, classes)]
-    if by is not None:
-        tables.append(_rates(metrics(scores, by, classes, shadow_policy), classes))
-    caption = (
-        f"shadow policy: {shadow_policy}. Pooled: of all pixels together; per scene: mean over the n scenes in which "
-        "it is defined. few: fewer than 20 scenes"
-    )
+    tables = _all_and_groups(lambda groups: metrics(scores, groups, classes, shadow_policy), by)
+    rates = pd.concat([_rates(table, classes) for table in tables])
     what = "cloud against the rest" if classes == "cloud" else "three classes"
-    for table in tables:
-        print_table(
-            table,
-            f"{scores['model'].item()}: {what}",
-            percent=[name for name in table.columns if table[name].dtype.kind == "f"],
-            caption=caption if table is tables[-1] else None,
-        )
+    print_table(
+        rates,
+        f"{scores['model'].item()}: {what}",
+        percent=[name for name in rates.columns if rates[name].dtype.kind == "f"],
+        caption=(
+            f"Shadow policy: {shadow_policy}. All pooled over pixels, but for the last F1: the mean over the n scenes "
+            f"in which it is defined. few: fewer than {FEW_SCENES} scenes"
+        ),
+    )
+
+
+def _all_and_groups(make: Callable[[By], xr.Dataset], by: By) -> list[xr.Dataset]:
+    """Make the table of all scenes and, if there are groups, theirs, with the same dimensions."""
+    if by is None:
+        return [make(None).expand_dims(selection=["all"])]
+    groups = make(by)
+    (dim,) = set(groups.dims) - {"label", "band", "averaging"}
+    return [make(None).expand_dims({dim: ["all"]}), groups]
 
 
 def _balance(table: xr.Dataset) -> pd.DataFrame:
-    fractions = table["class_fraction"].to_dataset("label").to_dataframe()[list(LABELS)]
-    return fractions.assign(scenes=table["scene_count"].to_series(), unlabelled=table["unlabelled_count"].to_series())
+    columns = {label: table["class_fraction"].sel(label=label, drop=True) for label in LABELS}
+    columns |= {"unlabelled pixels": table["unlabelled_count"], "scenes": table["scene_count"]}
+    return _frame(columns)
+
+
+def _means(table: xr.Dataset) -> pd.DataFrame:
+    bands = [band for band in _BANDS if band in table["band"].values]
+    return _frame({band: table["mean"].sel(band=band, drop=True) for band in bands})
 
 
 def _rates(table: xr.Dataset, classes: Classes) -> pd.DataFrame:
     if classes == "cloud":
         table = table.sel(label="cloud", drop=True)
-    rates = table[list(_METRICS)]
-    columns = {name: rates[name].sel(averaging="pooled", drop=True) for name in _METRICS}
-    columns |= {"f1 per scene": rates["f1"].sel(averaging="per_scene", drop=True), "n": table["f1_scenes"]}
+    pooled = table.sel(averaging="pooled", drop=True)
+    columns = {title: pooled[name] for name, title in _METRICS.items()}
+    columns |= {"F1 per scene": table["f1"].sel(averaging="per_scene", drop=True), "n": table["f1_scenes"]}
     columns |= {"scenes": table["scene_count"], "few": table["few_scenes"]}
-    return xr.Dataset(columns).to_dataframe()[list(columns)].astype({"n": int})
+    return _frame(columns)
+
+
+def _frame(columns: dict[str, xr.DataArray]) -> pd.DataFrame:
+    """Put arrays side by side; those that lack a dimension of the others are repeated along it."""
+    broadcast = xr.broadcast(*(array.reset_coords(drop=True) for array in columns.values()))
+    return pd.DataFrame({name: array.to_series() for name, array in zip(columns, broadcast, strict=True)})
 
 
 def _print_lines(lines: list[str], console: Console) -> None:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import distributed
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from releases import PlainRelease, npy, one_hot
+from s2cmc_zarr import cli
+
+COMMANDS = ["replica", "convert", "verify", "stats", "score", "demo"]
+
+
+class Run:
+    """Runs the command line in this process, as the installed command does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+        monkeypatch.setenv("COLUMNS", "200")
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        self.monkeypatch.setattr(sys, "argv", ["s2cmc", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = self.capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"Example: s2cmc {command}" in out
+
+
+def test_the_commands_are_those_that_are_tested(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert [name for name in COMMANDS if f" {name} " in out] == COMMANDS
+    assert run("--version")[1].startswith("s2cmc-zarr 0.")
+
+
+def test_replica_convert_verify_stats_and_score(run: Run, real_csv: Path, tmp_path: Path) -> None:
+    release, store = tmp_path / "R", tmp_path / "S.zarr"
+    assert run("replica", release, "--scenes", 12, "--tags", real_csv, "--size", 64)[0] == 0
+    code, out, _ = run("convert", release, store)
+    assert (code, "12 scene(s) converted, 0 there before" in out) == (0, True)
+    code, out, _ = run("verify", store, "--source", release)
+    assert (code, "arrays of 12 scenes" in out) == (0, True)
+    code, out, _ = run("convert", release, store)
+    assert (code, "Nothing to convert: all 12 scenes" in out) == (0, True)
+    for data in (store, release):
+        code, out, err = run("stats", data)
+        assert (code, err) == (0, "")
+        assert "snow/ice" in out
+        assert "cloud_shadow" in out
+    code, by_difficulty, _ = run("stats", store, "--by", "difficulty")
+    assert (code, "difficulty" in by_difficulty) == (0, True)
+    code, tags, err = run("score", store, "--model", "braaten")
+    assert (code, err) == (0, "")
+    assert "F1 per scene" in tags
+    assert "Shadow policy: catalogue" in tags
+    assert run("score", release, "--model", "braaten")[1] == tags
+    assert run("score", store, "--model", "braaten", "--by", "all")[1].count("│ all") == 1
+    ds = xr.open_zarr(store)
+    assert ds.isel(scene=ds.tags.sel(tag="snow/ice").values).sizes["scene"] == int(ds.tags.sel(tag="snow/ice").sum())
+
+
+def test_verify_fails_with_1_and_names_the_scene(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    assert run("convert", plain.write(tmp_path / "R"), tmp_path / "S.zarr")[0] == 0
+    array = zarr.open_array(tmp_path / "S.zarr", path="mask", mode="r+")
+    array[3, 0, 0] = (int(np.asarray(array[3, 0, 0])) + 1) % 3
+    code, out, _ = run("verify", tmp_path / "S.zarr")
+    assert code == 1
+    assert f"{plain.scenes[3]}: mask: is not what was converted" in out
+
+
+def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    mask = one_hot(plain.labels[plain.scenes[2]])
+    mask[5, 6] = True
+    plain.files["masks"][f"{plain.scenes[2]}.npy"] = npy(mask)
+    release = plain.write(tmp_path / "R")
+    code, _, err = run("convert", release, tmp_path / "S.zarr")
+    assert code == 1
+    assert err.startswith("error: 1 scene(s) contradict")
+    assert plain.scenes[2] in err
+    code, out, _ = run("convert", release, tmp_path / "S.zarr", "--on-defect", "mark")
+    assert code == 0
+    assert "1 scene(s) with defects" in out
+    assert plain.scenes[2] in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", "nowhere", "S.zarr"], "no classification_tags.csv there"),
+        (["verify", "nowhere"], "no store of the catalogue there"),
+        (["stats", "nowhere"], "no store of the catalogue there"),
+        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, annotator"),
+        (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),
+        (["score", "R", "--model", "braaten", "--classes", "three"], "predicts no cloud shadow"),
+        (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),
+        (["convert", "R", "S.zarr", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler at tcp://127.0.0.1:1"),
+        (["replica", "R"], "is not an empty directory"),
+        (["replica", "new", "--size", "3"], "choose a size from 16"),
+        (["convert", "R", "R"], "is no store of the catalogue"),
+        (["convert", "R", "/proc/S.zarr"], "/proc/S.zarr"),
+    ],
+)
+def test_what_is_wrong_is_one_message(
+    run: Run, plain: PlainRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    plain.write(tmp_path / "R")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "CONNECT_TIMEOUT", "1s")
+    code, out, err = run(*arguments)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert message in err.replace("\n", " ")
+    assert "Traceback" not in out + err
+    assert "secret" not in err
+
+
+def test_a_scheduler_elsewhere_does_the_work(run: Run, replica: Path, tmp_path: Path) -> None:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        assert run("convert", replica, tmp_path / "S.zarr", "--scheduler", cluster.scheduler_address)[0] == 0
+        assert run("verify", tmp_path / "S.zarr", "--scheduler", cluster.scheduler_address)[0] == 0
+        there = run("stats", tmp_path / "S.zarr", "--scheduler", cluster.scheduler_address)
+    assert there == run("stats", tmp_path / "S.zarr")
+
+
+def test_control_c_leaves_a_store_that_says_it_is_incomplete(replica: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, time, s2cmc_zarr.store.conversion as c, s2cmc_zarr.cli\n"
+        "write = c.write_record\n"
+        "c.write_record = lambda *args: (time.sleep(0.5), write(*args))\n"
+        "sys.argv = ['s2cmc', 'convert', *sys.argv[1:]]\n"
+        "s2cmc_zarr.cli.main()\n"
+    )
+    store = tmp_path / "S.zarr"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(replica), str(store)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (store / "converted" / "records").exists():
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "run the command again" in err
+    assert json.loads((store / "zarr.json").read_text())["attributes"]["conversion"] == "incomplete"
+
+
+def test_the_demo_goes_the_whole_way_and_again(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("demo", tmp_path / "demo", "--scenes", 8, "--size", 64)
+    assert (code, err) == (0, "")
+    for text in ("Verified", "Class balance", "braaten: cloud against the rest", "snow/ice", "catalogue.zarr"):
+        assert text in out
+    code, out, _ = run("demo", tmp_path / "demo")
+    assert code == 0
+    assert "Nothing to convert" in out
+
+
+def test_the_installed_command_runs() -> None:
+    command = Path(sys.executable).with_name("s2cmc")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("s2cmc-zarr ")
