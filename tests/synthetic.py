@@ -44,7 +44,7 @@ def synthetic(scenes: int = 6, size: int = 16, seed: int = 0, *, dask: bool = Tr
             "tag": list(TAGS),
             "tag_group": ("tag", list(TAG_GROUP)),
             "tags": (("scene", "tag"), random.random((scenes, len(TAGS))) < 0.4),
-            "class_count": (("scene", "label"), (mask[..., np.newaxis] == np.arange(3)).sum((1, 2))),
+            "table_class_count": (("scene", "label"), (mask[..., np.newaxis] == np.arange(3)).sum((1, 2))),
             "y": -20.0 * (np.arange(size) + 0.5),
             "x": 20.0 * (np.arange(size) + 0.5),
             "difficulty": ("scene", number % 3 + 1),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -26,8 +27,11 @@ from s2cmc_zarr import (
     open_store,
     verify,
 )
+from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
-from s2cmc_zarr.store.conversion import carry_out, plan_conversion
+from s2cmc_zarr.store.claim import claim
+from s2cmc_zarr.store.objects import connect
+from s2cmc_zarr.store.planning import Plan, make_plan
 
 
 def contents(store: Path) -> dict[str, bytes]:
@@ -38,6 +42,10 @@ def released(ds: xr.Dataset, release: xr.Dataset) -> xr.Dataset:
     """A store without its bookkeeping, its coordinates in the order of the release."""
     bookkeeping = set(ds.coords) - set(release.coords)
     return ds.drop_vars(bookkeeping).assign_attrs(release.attrs).drop_attrs(deep=False).assign_attrs(release.attrs)
+
+
+def plan_for(source: Path, store: Path) -> Plan:
+    return make_plan(Release.open(str(source)), connect(store))
 
 
 @pytest.fixture
@@ -277,7 +285,7 @@ def test_a_damaged_subscene_is_left_out_and_reported(plain: PlainRelease, tmp_pa
 def test_what_does_not_match_is_refused_and_not_touched(plain: PlainRelease, store: Path, tmp_path: Path) -> None:
     before = contents(store)
     other = PlainRelease(scenes=plain.scenes[:3])
-    with pytest.raises(CatalogueError, match=r"scenes_sha256 is .* Choose another store, or --overwrite"):
+    with pytest.raises(CatalogueError, match=r"has other content\. Choose another store, or --overwrite"):
         convert(other.write(tmp_path / "three"), store)
     with pytest.raises(CatalogueError, match="scene_size"):
         convert(PlainRelease(size=33).write(tmp_path / "larger"), store)
@@ -315,26 +323,25 @@ def test_a_run_that_died_while_the_store_was_made_is_begun_again(store: Path, tm
     expected = contents(store)
     root = json.loads((store / "zarr.json").read_text())
     del root["consolidated_metadata"]
-    root["attributes"]["conversion"] = "incomplete"
+    root["attributes"] |= {"conversion": "incomplete", "planned_scenes": open_store(store)["scene"].values.tolist()}
     (store / "zarr.json").write_text(json.dumps(root))
     for path in (store / "tags").rglob("*"):
         if path.is_file():
             path.unlink()
-    plan = plan_conversion(tmp_path / "release", store)
-    assert len(plan.pending) == 5
-    carry_out(plan)
+    assert len(plan_for(tmp_path / "release", store).pending) == 5
+    convert(tmp_path / "release", store)
     assert contents(store) == expected
 
 
 def test_a_record_that_was_cut_short_does_not_count(plain: PlainRelease, store: Path, tmp_path: Path) -> None:
     expected = contents(store)
     root = json.loads((store / "zarr.json").read_text())
-    root["attributes"]["conversion"] = "incomplete"
+    root["attributes"] |= {"conversion": "incomplete", "planned_scenes": list(plain.scenes), "laid_out": True}
     (store / "zarr.json").write_text(json.dumps(root))
     records = store / "converted" / "records"
     records.mkdir(exist_ok=True)
     (records / f"{plain.scenes[0]}.json").write_text('{"converted": true, "mask_cl')
-    assert len(plan_conversion(tmp_path / "release", store).pending) == 5
+    assert len(plan_for(tmp_path / "release", store).pending) == 5
     convert(tmp_path / "release", store)
     assert contents(store) == expected
 
@@ -362,3 +369,124 @@ def test_a_store_in_another_file_system(plain: PlainRelease, tmp_path: Path) -> 
     with pytest.raises(CatalogueError, match="storage options were given for the local path"):
         convert(source, tmp_path / "other.zarr", storage_options={"key": "secret"})
     assert DIMS.keys() <= set(open_store(url).data_vars)
+
+
+def test_only_the_chosen_scenes_are_converted(replica: Path, tmp_path: Path) -> None:
+    release = open_release(replica)
+    chosen = release["tags"].sel(tag="open_water") | (release["difficulty"] >= 4)
+    done = convert(replica, tmp_path / "S.zarr", scenes="open_water or difficulty >= 4")
+    assert list(done.written) == release["scene"].values[chosen.values].tolist()
+    ds = xr.open_zarr(tmp_path / "S.zarr")
+    assert ds["scene"].values.tolist() == list(done.written)
+    np.testing.assert_array_equal(ds["mask"].values, release["mask"].values[chosen.values])
+    assert verify(tmp_path / "S.zarr", replica).passed
+
+
+@pytest.mark.parametrize("order", [[4, 1, 6], [0, 7, 3, 5], [7, 6, 5, 4, 3, 2, 1, 0], [2, 2, 3]])
+def test_scenes_added_later_end_in_the_same_bytes(replica: Path, tmp_path: Path, order: list[int]) -> None:
+    scenes = open_release(replica)["scene"].values
+    convert(replica, tmp_path / "at_once.zarr", scenes=scenes[sorted(set(order))])
+    for number in order:
+        convert(replica, tmp_path / "S.zarr", scenes=[scenes[number]])
+    assert contents(tmp_path / "S.zarr") == contents(tmp_path / "at_once.zarr")
+    assert verify(tmp_path / "S.zarr", replica).passed
+    convert(replica, tmp_path / "S.zarr")
+    convert(replica, tmp_path / "all.zarr")
+    assert contents(tmp_path / "S.zarr") == contents(tmp_path / "all.zarr")
+
+
+DIE = """
+import os, random, signal, sys
+import s2cmc_zarr
+from zarr.storage import LocalStore
+
+countdown = int(sys.argv[3])
+
+def mortal(name):
+    method = getattr(LocalStore, name)
+    async def dies(self, *args, **kwargs):
+        global countdown
+        countdown -= 1
+        if countdown < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await method(self, *args, **kwargs)
+    setattr(LocalStore, name, dies)
+
+for name in ("set", "delete", "delete_dir"):
+    mortal(name)
+s2cmc_zarr.convert(sys.argv[1], sys.argv[2], scenes=sys.argv[4] or None)
+"""
+
+
+def test_whichever_write_is_the_last_the_next_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    """Kill a run before each of its writes to a store to which scenes are added, every time from where it was."""
+    plain = PlainRelease(size=16)
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    convert(source, tmp_path / "expected.zarr")
+    expected = contents(tmp_path / "expected.zarr")
+    convert(source, store, scenes=plain.scenes[1::2])
+    deaths = 0
+    for countdown in range(0, 400, 23):
+        done = subprocess.run([sys.executable, "-c", DIE, source, store, str(countdown), ""], check=False)
+        deaths += done.returncode == -9
+        if done.returncode == 0:
+            break
+        state = json.loads((store / "zarr.json").read_text())["attributes"]["conversion"]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            ds = open_store(store)
+        assert len(caught) == (state == "incomplete")
+        for number, scene in enumerate(ds["scene"].values.tolist()):
+            if ds["converted"].values[number]:
+                assert (ds["mask"].values[number] == plain.labels[scene]).all()
+    else:
+        pytest.fail("the run never came to its end")
+    assert deaths >= 5
+    assert contents(store) == expected
+
+
+def test_two_writers_are_one_too_many(plain: PlainRelease, tmp_path: Path) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    target = connect(store, read_only=False)
+    with claim(target):
+        with pytest.raises(CatalogueError, match=rf"another run is writing to this store: process {os.getpid()} on"):
+            convert(source, store)
+        assert contents(store).keys() == {"converted/claim.json"}
+    convert(source, store)
+    assert verify(store, source).passed
+
+
+def test_a_claim_that_is_taken_over_cannot_finish(plain: PlainRelease, tmp_path: Path) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    with (
+        pytest.raises(CatalogueError, match="only one of them may finish"),
+        claim(connect(store, read_only=False)),
+    ):
+        convert(source, store, take_over=True)
+    assert verify(store, source).passed
+    assert not (store / "converted" / "claim.json").exists()
+
+
+@pytest.mark.parametrize(
+    "dead",
+    [
+        {"host": socket.gethostname(), "process": 2**22 + 1, "started": 0.0, "renewed": time.time()},
+        {"host": socket.gethostname(), "process": os.getpid(), "started": 0.0, "renewed": time.time()},
+        {"host": "elsewhere", "process": 1, "started": 0.0, "renewed": time.time() - 600},
+    ],
+)
+def test_a_dead_claim_is_taken_over(plain: PlainRelease, tmp_path: Path, dead: dict[str, object]) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    (store / "converted").mkdir(parents=True)
+    (store / "converted" / "claim.json").write_text(json.dumps(dead | {"token": "x"}))
+    convert(source, store)
+    assert verify(store, source).passed
+
+
+def test_a_claim_on_another_machine_is_respected(plain: PlainRelease, tmp_path: Path) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    (store / "converted").mkdir(parents=True)
+    alive = {"host": "elsewhere", "process": 1, "started": 0.0, "renewed": time.time() - 5, "token": "x"}
+    (store / "converted" / "claim.json").write_text(json.dumps(alive))
+    with pytest.raises(CatalogueError, match=r"process 1 on elsewhere, last sign \d s ago"):
+        convert(source, store)

@@ -17,6 +17,8 @@ from s2cmc_zarr.kernels import scene_statistics
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
 from synthetic import reference, synthetic, watched
 
+NAMES = {"scene": "scene", "dataset": "scene", "tag": "tag", "tag_group": "tag"}
+
 
 def test_each_scene_is_that_of_the_kernel() -> None:
     ds = synthetic()
@@ -40,6 +42,12 @@ def test_coordinates_of_scenes_are_kept_in_memory() -> None:
         assert found[name].chunks is None
         np.testing.assert_array_equal(found[name], ds[name])
     assert "y" not in found.variables
+
+
+def test_a_coordinate_gives_way_to_a_result_of_its_name() -> None:
+    ds = synthetic()
+    found = statistics(ds.assign_coords(count=("scene", np.arange(6)))).compute()
+    xr.testing.assert_identical(found, statistics(ds).compute())
 
 
 def test_all_pixels_are_accounted_for() -> None:
@@ -71,6 +79,17 @@ def test_chunks_do_not_matter(chunks: dict[str, int] | None) -> None:
     found = statistics(ds if chunks is None else ds.chunk(chunks))
     assert found.chunksizes["scene"] == (1,) * 6
     xr.testing.assert_identical(found.compute(), statistics(synthetic()).compute())
+
+
+@pytest.mark.parametrize("dtype", [object, np.dtypes.StringDType()], ids=str)
+def test_names_may_be_of_variable_length(dtype: npt.DTypeLike) -> None:
+    ds = synthetic(dask=False)
+    stored = ds.assign_coords({name: (dim, ds[name].values.astype(dtype)) for name, dim in NAMES.items()})
+    for by in (None, "tags", "dataset"):
+        expected = tabulate(statistics(ds), by).compute()
+        found = tabulate(statistics(stored), by).compute()
+        for name in expected.data_vars:
+            np.testing.assert_array_equal(found[name], expected[name])
 
 
 def test_order_of_dimensions_does_not_matter() -> None:
@@ -115,6 +134,7 @@ def test_subsets() -> None:
         (lambda ds: ds.drop_vars("reflectance"), "no reflectance in the Dataset"),
         (lambda ds: ds.isel(band=0), r"expected \('scene', 'band', 'y', 'x'\)"),
         (lambda ds: ds.assign(mask=ds["mask"].astype(float)), "mask is float64, expected uint8"),
+        (lambda ds: ds.assign(mask=ds["mask"].astype(np.uint16)), "mask is uint16, expected uint8"),
     ],
 )
 def test_refusals(change: object, message: str) -> None:

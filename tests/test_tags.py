@@ -47,7 +47,7 @@ def test_every_value_of_the_real_table_is_kept(table: pd.DataFrame, real_csv: Pa
             for name in ("clear_percent", "cloud_percent", "shadow_percent"):
                 assert parsed[name] == float(row[name])
             for name in ("index", "difficulty", "shadows_marked", *TAGS):
-                assert int(parsed[name]) == int(row[name])
+                assert parsed[name] == int(row[name])
             assert (parsed["annotator"], parsed["dataset"]) == (row["annotator"], row["dataset"])
 
 

@@ -50,7 +50,8 @@ def map_scenes(
     Returns
     -------
     xarray.Dataset
-        The outputs, `scene` as their first dimension, one Dask chunk a scene. Coordinates of scenes are kept, in memory.
+        The outputs, `scene` as their first dimension, one Dask chunk a scene. Coordinates of scenes are kept, in
+        memory.
 
     Raises
     ------
@@ -63,7 +64,8 @@ def map_scenes(
     sizes = {str(dim): size for dim, size in arrays.sizes.items()} | new_sizes
     results = xr.apply_ufunc(
         _apply,
-        arrays["scene"],
+        # In a store they are of variable length, and Dask does not know their size.
+        xr.Variable("scene", [str(scene) for scene in arrays["scene"].values]),
         *(arrays[name].astype(DTYPES[name]) for name in variables),
         kwargs={
             "kernel": kernel,
@@ -97,7 +99,8 @@ def _pixels(ds: xr.Dataset, name: str) -> xr.DataArray:
         hint = "; a single scene is selected by isel(scene=[0])" if "scene" not in array.dims else ""
         raise CatalogueError(f"{name} has dims {array.dims}, expected {DIMS[name]}{hint}")
     dtype = np.dtype(DTYPES[name])
-    if array.dtype.kind != dtype.kind:
+    # Another width of float is only rounded; another integer would wrap around.
+    if array.dtype != dtype and not array.dtype.kind == dtype.kind == "f":
         raise CatalogueError(f"{name} is {array.dtype}, expected {dtype}; open it with open_store or open_release")
     if not array.sizes["scene"]:
         raise CatalogueError("the Dataset has no scenes; is the selection empty?")

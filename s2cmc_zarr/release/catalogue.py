@@ -126,6 +126,10 @@ class Release:
             release = replace(release, table=release.table.drop(index=[*defects], errors="ignore"))
         return replace(release, defects=dict(defects))
 
+    def select(self, scenes: list[str]) -> Release:
+        """Give the release with some of its scenes."""
+        return replace(self, table=self.table.loc[scenes])
+
     def read_subscene(self, scene: str) -> npt.NDArray[np.float32]:
         """Read a subscene as released: float32, shape (row, column, band), read-only.
 

@@ -1,12 +1,11 @@
-"""Conversion: plan what is to be done, write scene by scene as independent tasks, finish."""
+"""Conversion: write scene by scene as independent tasks, publish when the last one is there."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,54 +15,25 @@ import zarr
 from dask.delayed import delayed
 from zarr.abc.store import Store
 
-from s2cmc_zarr.errors import CatalogueError, DefectError
+from s2cmc_zarr.errors import DefectError
 from s2cmc_zarr.progress import compute
 from s2cmc_zarr.release.catalogue import OnDefect, Release
-from s2cmc_zarr.release.dataset import bands_first, read_scene, release_dataset
+from s2cmc_zarr.release.dataset import bands_first, read_scene
 from s2cmc_zarr.release.masks import count_labels, encode_mask
-from s2cmc_zarr.schema import ROOT_ATTRIBUTES
 from s2cmc_zarr.store import layout
-from s2cmc_zarr.store.objects import clear, connect, list_names
-from s2cmc_zarr.store.opening import open_store, root_attributes
+from s2cmc_zarr.store.claim import claim, is_claimed
+from s2cmc_zarr.store.objects import connect
+from s2cmc_zarr.store.opening import open_store
+from s2cmc_zarr.store.planning import Plan, make_plan
+from s2cmc_zarr.store.preparation import prepare
 from s2cmc_zarr.store.records import (
     Record,
     delete_records,
-    read_records,
+    has_records,
     record_coordinates,
     record_names,
-    records_of,
     write_record,
 )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a conversion will do.
-
-    Attributes
-    ----------
-    release : Release
-    store : zarr.abc.store.Store
-        Read-only.
-    dataset : xarray.Dataset
-        The release as a Dataset: the store's coordinates and the shapes of its arrays.
-    attributes : dict
-        Root attributes of the store.
-    records : dict of str to Record
-        Of the scenes that are already converted.
-    pending : tuple of str
-        Ids of the scenes to convert.
-    state : str
-        ``"absent"``, ``"incomplete"`` or ``"complete"``: the store as found.
-    """
-
-    release: Release
-    store: Store
-    dataset: xr.Dataset
-    attributes: dict[str, Any]
-    records: dict[str, Record]
-    pending: tuple[str, ...]
-    state: str
 
 
 @dataclass(frozen=True)
@@ -88,49 +58,14 @@ class Conversion:
     lacking: tuple[str, ...]
 
 
-def plan_conversion(
-    source: str | os.PathLike[str],
-    store: str | os.PathLike[str],
-    *,
-    on_defect: OnDefect = "raise",
-    overwrite: bool = False,
-    source_storage_options: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-) -> Plan:
-    """Check source and store, and say what there is to do; see `convert` for the parameters.
-
-    Nothing is written. Where there is something to do all masks are read, so that defects are known before it is begun.
-    """
-    release = Release.open(os.fspath(source), on_defect=on_defect, storage_options=source_storage_options)
-    dataset = release_dataset(release)
-    attributes = _attributes(release, dataset)
-    target = connect(store, storage_options)
-    found = root_attributes(target)
-    if found is None:
-        if list_names(target, ""):
-            raise CatalogueError(f"{store} exists and is no store of the catalogue; choose another place or remove it")
-        return _fresh_plan(release, target, dataset, attributes, "absent")
-    if overwrite:
-        return _fresh_plan(release, target, dataset, attributes, found["conversion"])
-    if difference := _difference(found, attributes):
-        raise CatalogueError(
-            f"{store} was converted from another source: {difference}. "
-            "Choose another store, or --overwrite (overwrite=True) to replace it"
-        )
-    records = records_of(open_store(target)) if found["conversion"] == "complete" else read_records(target)
-    done = {scene: record for scene, record in records.items() if record.converted}
-    pending = tuple(scene for scene in dataset["scene"].values.tolist() if scene not in done)
-    if pending:
-        release.check_masks()
-    return Plan(release, target, dataset, attributes, done, pending, found["conversion"])
-
-
 def convert(
     source: str | os.PathLike[str],
     store: str | os.PathLike[str],
     *,
+    scenes: str | Iterable[str] | None = None,
     on_defect: OnDefect = "raise",
     overwrite: bool = False,
+    take_over: bool = False,
     progress: bool = False,
     source_storage_options: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -146,6 +81,10 @@ def convert(
         The release, see `open_release`.
     store : str or path
         Where the store is to be, at any fsspec URL.
+    scenes : str or iterable of str, optional
+        Which scenes: ids; or, as a string, ids, the path of a file of ids, or an expression over the tags and columns
+        such as ``"snow/ice and not thick and difficulty >= 3"``. All by default. Scenes that are in the store stay
+        there: adding scenes later gives the same bytes as converting all of them at once.
     on_defect : {"raise", "skip", "mark"}
         What to do about scenes that contradict the published layout or the tag table: fail before anything is
         written, leave them out, or keep them with the coordinate ``defects`` saying what is wrong and pixels without
@@ -153,6 +92,8 @@ def convert(
         unwritten and reported.
     overwrite : bool
         Replace a store of the catalogue that is there. Anything else is never replaced.
+    take_over : bool
+        Go on although another run says that it is writing to the store. One that has died is taken over anyway.
     progress : bool
         Whether to draw a progress bar.
     source_storage_options, storage_options : mapping, optional
@@ -165,44 +106,43 @@ def convert(
     Raises
     ------
     CatalogueError
-        If the source is no release, or the store is something else or of another source.
+        If the source is no release, the store is something else or of another source, or another run is writing to it.
     DefectError
         If a scene has defects and `on_defect` is ``"raise"``, or a subscene is damaged.
     """
-    plan = plan_conversion(
-        source,
-        store,
-        on_defect=on_defect,
-        overwrite=overwrite,
-        source_storage_options=source_storage_options,
-        storage_options=storage_options,
-    )
-    return carry_out(plan, progress=progress)
+    release = Release.open(os.fspath(source), on_defect=on_defect, storage_options=source_storage_options)
+    target = connect(store, storage_options)
+    plan = make_plan(release, target, scenes=scenes, overwrite=overwrite)
+    if plan.is_done and not is_claimed(target) and not has_records(target):
+        return _summary(plan, open_store(target), ())
+    if not plan.is_done:
+        plan.release.check_masks()
+    target = target.with_read_only(False)
+    with claim(target, take_over=take_over):
+        # Again, since another run may have gone on in between.
+        plan = make_plan(release, target, scenes=scenes, overwrite=overwrite)
+        if plan.is_done:
+            # An earlier run died between publishing and tidying up.
+            delete_records(target)
+            return _summary(plan, open_store(target), ())
+        return carry_out(plan, progress=progress)
 
 
 def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
     """Do what a plan says; see `convert`."""
-    if plan.state == "complete" and not plan.pending:
-        return _summary(plan, open_store(plan.store), ())
-    plan = replace(plan, store=plan.store.with_read_only(False))
-    if not plan.records:
-        clear(plan.store)
-        layout.create_root(plan.store, plan.attributes)
-        layout.create_coordinates(plan.store, record_coordinates(plan.dataset, {}))
-    elif plan.state == "complete":
-        for scene, record in plan.records.items():
-            write_record(plan.store, scene, record)
-        layout.withdraw(plan.store)
-    arrays = layout.create_arrays(plan.store, plan.dataset)
-
-    shared = delayed(Target(plan.release, plan.store, arrays), pure=True, traverse=False)
-    positions = {scene: position for position, scene in enumerate(plan.dataset["scene"].values.tolist())}
+    arrays = prepare(plan)
+    target = delayed(Target(plan.release, plan.store, arrays), pure=True, traverse=False)
+    positions = {scene: position for position, scene in enumerate(plan.scenes)}
     tasks = [
-        delayed(write_scene, pure=False)(shared, scene, positions[scene], dask_key_name=f"convert-{scene}")
+        delayed(write_scene, pure=False)(target, scene, positions[scene], dask_key_name=f"convert-{scene}")
         for scene in plan.pending
     ]
-    compute(*tasks, progress=progress)
-    return _finish(plan)
+    written = dict(zip(plan.pending, compute(*tasks, progress=progress), strict=True))
+    dataset = record_coordinates(plan.dataset, plan.records | written)
+    layout.update_coordinates(plan.store, dataset, record_names(dataset))
+    layout.publish(plan.store)
+    delete_records(plan.store)
+    return _summary(plan, dataset, tuple(scene for scene, record in written.items() if record.converted))
 
 
 @dataclass(frozen=True)
@@ -214,8 +154,8 @@ class Target:
     arrays: Mapping[str, zarr.Array[Any]]
 
 
-def write_scene(target: Target, scene: str, position: int) -> None:
-    """Write all arrays of one scene, then its record.
+def write_scene(target: Target, scene: str, position: int) -> Record:
+    """Write all arrays of one scene, then its record, and give the record.
 
     Parameters
     ----------
@@ -234,13 +174,16 @@ def write_scene(target: Target, scene: str, position: int) -> None:
     except DefectError as error:
         if target.release.on_defect == "raise":
             raise
-        write_record(target.store, scene, Record(defects=[str(error)]))
-        return
+        record = Record(position=position, defects=[str(error)])
+        write_record(target.store, scene, record)
+        return record
     for variable, array in target.arrays.items():
         if variable in values:
             array[position] = values[variable]
     counts = count_labels(values["mask"]).tolist() if "mask" in values else [0, 0, 0]
-    write_record(target.store, scene, Record(converted=True, mask_class_count=counts, sha256=digests))
+    record = Record(converted=True, position=position, mask_class_count=counts, sha256=digests)
+    write_record(target.store, scene, record)
+    return record
 
 
 def read_with_digests(
@@ -278,15 +221,6 @@ def released_digest(variable: str, values: npt.NDArray[Any]) -> str:
     return hashlib.sha256(released.data).hexdigest()
 
 
-def _finish(plan: Plan) -> Conversion:
-    records = read_records(plan.store)
-    dataset = record_coordinates(plan.dataset, records)
-    layout.update_coordinates(plan.store, dataset, record_names(dataset))
-    layout.publish(plan.store, {"conversion": "complete"})
-    delete_records(plan.store)
-    return _summary(plan, dataset, tuple(scene for scene in plan.pending if records[scene].converted))
-
-
 def _summary(plan: Plan, dataset: xr.Dataset, written: tuple[str, ...]) -> Conversion:
     defects = {
         str(scene): str(text)
@@ -294,39 +228,3 @@ def _summary(plan: Plan, dataset: xr.Dataset, written: tuple[str, ...]) -> Conve
         if text
     }
     return Conversion(written, len(plan.records), defects, plan.release.lacking)
-
-
-def _fresh_plan(release: Release, store: Store, dataset: xr.Dataset, attributes: dict[str, Any], state: str) -> Plan:
-    release.check_masks()
-    return Plan(release, store, dataset, attributes, {}, tuple(dataset["scene"].values.tolist()), state)
-
-
-def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
-    version = importlib.metadata.version("s2cmc-zarr")
-    scenes = "\n".join(dataset["scene"].values.tolist())
-    return {
-        **ROOT_ATTRIBUTES,
-        **dataset.attrs,
-        "history": f"converted from the release by s2cmc-zarr {version}",
-        "software_version": version,
-        "on_defect": release.on_defect,
-        "source_digests": dict(release.digests),
-        "scenes_sha256": hashlib.sha256(scenes.encode()).hexdigest(),
-        "scene_size": list(release.size),
-        "conversion": "incomplete",
-    }
-
-
-def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Say how a store differs from what a source would make, if it does."""
-    for name in ("scene_size", "on_defect", "scenes_sha256"):
-        if found.get(name) != wanted[name]:
-            return f"{name} is {found.get(name)!r} there, {wanted[name]!r} here"
-    before, now = found.get("source_digests", {}), wanted["source_digests"]
-    if set(before) != set(now):
-        return f"it holds {', '.join(sorted(before))}, the source {', '.join(sorted(now))}"
-    for name, digest in now.items():
-        # Listings of a zip know checksums, listings of a folder do not: only like is compared with like.
-        if before[name] != digest and before[name].partition(":")[0] == digest.partition(":")[0]:
-            return f"{name} has other content"
-    return None

@@ -10,9 +10,10 @@ import xarray as xr
 import zarr
 from zarr.abc.store import Store
 from zarr.codecs import BloscCodec
+from zarr.storage import MemoryStore
 
 from s2cmc_zarr.schema import ATTRIBUTES, DIMS, DTYPES, FILL_VALUES
-from s2cmc_zarr.store.objects import ROOT, get_json, put_json
+from s2cmc_zarr.store.objects import ROOT, copy_all, delete, delete_folder, get_json, put_json
 
 
 def inner_chunks(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -28,7 +29,7 @@ def inner_chunks(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def create_arrays(store: Store, dataset: xr.Dataset) -> dict[str, zarr.Array[Any]]:
-    """Create the arrays of pixels that are not there yet, without writing a chunk.
+    """Create the arrays of pixels, or enlarge those that are there, without writing a chunk.
 
     Parameters
     ----------
@@ -45,10 +46,12 @@ def create_arrays(store: Store, dataset: xr.Dataset) -> dict[str, zarr.Array[Any
     for name in DIMS:
         if name not in dataset:
             continue
+        shape = dataset[name].shape
         if name in group:
             arrays[name] = zarr.open_array(store, path=name, mode="r+")
+            if arrays[name].shape != shape:
+                arrays[name].resize(shape)
             continue
-        shape = dataset[name].shape
         typesize = np.dtype(DTYPES[name]).itemsize
         arrays[name] = group.create_array(
             name,
@@ -67,8 +70,15 @@ def create_arrays(store: Store, dataset: xr.Dataset) -> dict[str, zarr.Array[Any
 
 
 def create_coordinates(store: Store, dataset: xr.Dataset) -> None:
-    """Create and write all coordinates of a Dataset, each as one chunk."""
+    """Create and write all coordinates of a Dataset, each as one chunk, in place of those that are there.
+
+    Then say in the root that arrays and coordinates are those of the planned scenes, so that the incomplete store can
+    be opened.
+    """
     coordinates = xr.Dataset(coords=dataset.coords)
+    for coordinate in coordinates.variables:
+        delete(store, f"{coordinate}/{ROOT}")
+        delete_folder(store, f"{coordinate}/c")
     for name, variable in coordinates.variables.items():
         # Fixed-width strings have no Zarr v3 specification; variable-length ones do.
         if variable.dtype.kind == "U":
@@ -78,8 +88,14 @@ def create_coordinates(store: Store, dataset: xr.Dataset) -> None:
         name: {"chunks": variable.shape} for name, variable in coordinates.variables.items()
     }
     encoding["time"] |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
-    attributes = dict((get_json(store, ROOT) or {})["attributes"])
-    coordinates.assign_attrs(attributes).to_zarr(store, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
+    # Encoded in memory first: xarray would look through the store for arrays, and a run's own objects are none.
+    encoded = MemoryStore()
+    coordinates.to_zarr(encoded, zarr_format=3, consolidated=False, encoding=encoding)
+    copy_all(encoded, store, but=(ROOT,))
+    root = get_json(store, ROOT) or {}
+    root["attributes"] |= (get_json(encoded, ROOT) or {})["attributes"]
+    root["attributes"]["laid_out"] = True
+    put_json(store, ROOT, root)
 
 
 def update_coordinates(store: Store, dataset: xr.Dataset, names: Iterable[str]) -> None:
@@ -90,8 +106,8 @@ def update_coordinates(store: Store, dataset: xr.Dataset, names: Iterable[str]) 
         array[...] = values.astype(object) if values.dtype.kind == "U" else values
 
 
-def publish(store: Store, attributes: Mapping[str, Any]) -> None:
-    """Write the root's attributes and the consolidated metadata of every array: one object, in one piece.
+def publish(store: Store) -> None:
+    """Say that the store is complete, with the metadata of every array: one object, in one piece.
 
     Notes
     -----
@@ -101,7 +117,9 @@ def publish(store: Store, attributes: Mapping[str, Any]) -> None:
     group = zarr.open_group(store, mode="r", use_consolidated=False)
     names = sorted(group.array_keys(), key=list(ATTRIBUTES).index)
     root = get_json(store, ROOT) or {}
-    root["attributes"] = {**root["attributes"], **attributes}
+    for name in ("planned_scenes", "laid_out"):
+        del root["attributes"][name]
+    root["attributes"]["conversion"] = "complete"
     root["consolidated_metadata"] = {
         "kind": "inline",
         "must_understand": False,
@@ -110,14 +128,6 @@ def publish(store: Store, attributes: Mapping[str, Any]) -> None:
     put_json(store, ROOT, root)
 
 
-def withdraw(store: Store) -> None:
-    """Take back what `publish` wrote: the store is incomplete again."""
-    root = get_json(store, ROOT) or {}
-    root["attributes"]["conversion"] = "incomplete"
-    del root["consolidated_metadata"]
-    put_json(store, ROOT, root)
-
-
-def create_root(store: Store, attributes: Mapping[str, Any]) -> None:
-    """Write the root group, without consolidated metadata."""
+def write_root(store: Store, attributes: Mapping[str, Any]) -> None:
+    """Write the root group with its attributes, and without the consolidated metadata of a complete store."""
     put_json(store, ROOT, {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
+from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore
 
@@ -47,15 +47,45 @@ def get_json(store: Store, key: str) -> dict[str, Any] | None:
     return document
 
 
+def as_buffer(document: Mapping[str, Any]) -> Buffer:
+    """Encode JSON as Zarr wants its objects."""
+    return default_buffer_prototype().buffer.from_bytes(json.dumps(document, indent=2, allow_nan=False).encode())
+
+
 def put_json(store: Store, key: str, document: Mapping[str, Any]) -> None:
     """Write an object as JSON, in one piece."""
-    data = json.dumps(document, indent=2, allow_nan=False).encode()
-    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(data)))
+    sync(store.set(key, as_buffer(document)))
+
+
+def copy(store: Store, key: str, new_key: str) -> bool:
+    """Copy an object; whether there was one. Without one, remove what is at the new key."""
+    buffer = sync(store.get(key, prototype=default_buffer_prototype()))
+    if buffer is None:
+        sync(store.delete(new_key))
+        return False
+    sync(store.set(new_key, buffer))
+    return True
+
+
+def copy_all(source: Store, target: Store, but: Collection[str] = ()) -> None:
+    """Copy all objects of a store, but for some, to the same keys of another."""
+
+    async def keys() -> list[str]:
+        return [key async for key in source.list()]
+
+    for key in sorted(sync(keys())):
+        if key not in but and (buffer := sync(source.get(key, prototype=default_buffer_prototype()))) is not None:
+            sync(target.set(key, buffer))
 
 
 def delete(store: Store, key: str) -> None:
     """Remove an object if it is there."""
     sync(store.delete(key))
+
+
+def delete_folder(store: Store, prefix: str) -> None:
+    """Remove all objects below a prefix."""
+    sync(store.delete_dir(prefix))
 
 
 def list_names(store: Store, prefix: str) -> list[str]:
@@ -70,8 +100,10 @@ def list_names(store: Store, prefix: str) -> list[str]:
         return []
 
 
-def clear(store: Store) -> None:
-    """Remove everything but the root's own metadata, by which a store that is half removed is still known as ours."""
-    for name in list_names(store, ""):
-        if name != ROOT:
-            sync(store.delete_dir(name))
+def clear(store: Store, keep: Collection[str]) -> None:
+    """Remove the objects of all folders, but for those of the keys to keep."""
+    for folder in list_names(store, ""):
+        for name in list_names(store, folder):
+            key = f"{folder}/{name}"
+            if key not in keep:
+                (delete if name.endswith(".json") else delete_folder)(store, key)

@@ -73,8 +73,11 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     if attributes is None:
         raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert")
     complete = attributes["conversion"] == "complete"
-    dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
-    dataset = chunk_by_scene(dataset)
+    if complete or attributes.get("laid_out"):
+        dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
+        dataset = chunk_by_scene(dataset)
+    else:
+        dataset = xr.Dataset(coords={"scene": attributes["planned_scenes"]}, attrs=attributes)
     for name, variable in dataset.variables.items():
         if name not in DIMS:
             values = variable.values
@@ -82,7 +85,7 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
                 values = np.array(values.tolist(), dtype=str)
             dataset = dataset.assign_coords({name: xr.Variable(variable.dims, values, variable.attrs)})
     if not complete:
-        dataset = record_coordinates(dataset, read_records(store))
+        dataset = record_coordinates(dataset, read_records(store) if attributes.get("laid_out") else {})
         missing = dataset["scene"].values[~dataset["converted"].values]
         warnings.warn(
             f"the conversion to {url} has not finished: {missing.size} of {dataset.sizes['scene']} scenes are missing"

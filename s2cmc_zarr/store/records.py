@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -25,6 +25,8 @@ class Record:
     ----------
     converted : bool
         Whether its arrays were written.
+    position : int
+        Of the scene in the arrays.
     mask_class_count : list of int
         Pixels of each class in its mask.
     sha256 : dict of str to str
@@ -34,6 +36,7 @@ class Record:
     """
 
     converted: bool = False
+    position: int = -1
     mask_class_count: list[int] = field(default_factory=lambda: [0] * len(LABELS))
     sha256: dict[str, str] = field(default_factory=dict)
     defects: list[str] = field(default_factory=list)
@@ -53,10 +56,16 @@ def read_records(store: Store) -> dict[str, Record]:
     return records
 
 
-def delete_records(store: Store) -> None:
-    """Remove the records: the coordinates of a finished store say the same."""
+def has_records(store: Store) -> bool:
+    """Whether there are records: in a complete store, of a run that died before it had removed them."""
+    return bool(list_names(store, _PREFIX))
+
+
+def delete_records(store: Store, keep: Collection[str] = ()) -> None:
+    """Remove the records, but for those of the scenes to keep."""
     for name in list_names(store, _PREFIX):
-        delete(store, f"{_PREFIX}/{name}")
+        if name.removesuffix(".json") not in keep:
+            delete(store, f"{_PREFIX}/{name}")
 
 
 def record_coordinates(dataset: xr.Dataset, records: Mapping[str, Record]) -> xr.Dataset:
@@ -68,7 +77,11 @@ def record_coordinates(dataset: xr.Dataset, records: Mapping[str, Record]) -> xr
     records : mapping of str to Record
         By scene id; a scene without one is not converted.
     """
-    rows = [records.get(str(scene), Record()) for scene in dataset["scene"].values]
+    rows = []
+    for position, scene in enumerate(dataset["scene"].values.tolist()):
+        record = records.get(scene, Record())
+        # While scenes are added, the shard of one may not be in its place yet.
+        rows.append(record if record.position == position else Record())
     values: dict[str, tuple[Any, Any]] = {
         "converted": ("scene", np.array([row.converted for row in rows], dtype=bool)),
         "mask_class_count": (
@@ -80,7 +93,7 @@ def record_coordinates(dataset: xr.Dataset, records: Mapping[str, Record]) -> xr
         if variable in dataset:
             digests = np.array([row.sha256.get(variable, "") for row in rows], dtype=str)
             values[f"{variable}_sha256"] = ("scene", digests)
-    known = dataset["defects"].values.tolist()
+    known = dataset["defects"].values.tolist() if "defects" in dataset else [""] * len(rows)
     joined = ["; ".join(filter(None, [old, *row.defects])) for old, row in zip(known, rows, strict=True)]
     values["defects"] = ("scene", np.array(joined, dtype=str))
     return dataset.assign_coords(
@@ -101,6 +114,7 @@ def records_of(dataset: xr.Dataset) -> dict[str, Record]:
         if dataset["converted"].values[position]:
             records[str(scene)] = Record(
                 converted=True,
+                position=position,
                 mask_class_count=dataset["mask_class_count"].values[position].tolist(),
                 sha256={name: str(values[position]) for name, values in digests.items() if values[position]},
             )

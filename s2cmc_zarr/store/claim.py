@@ -1,0 +1,107 @@
+"""One writer at a time: a run claims the store, says from time to time that it is alive, and gives the store back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psutil
+from zarr.abc.store import Store
+from zarr.core.sync import sync
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.store.objects import as_buffer, delete, get_json, list_names, put_json
+
+FOLDER: Final = "converted"
+CLAIM: Final = f"{FOLDER}/claim.json"
+_RENEWED_EVERY: Final = 20.0
+_STALE_AFTER: Final = 120.0
+"""Seconds; several renewals, so that a slow bucket does not make a living run look dead."""
+
+
+@contextmanager
+def claim(store: Store, *, take_over: bool = False) -> Iterator[None]:
+    """Hold a store for writing.
+
+    A claim of a process that no longer runs on this machine, or that was not renewed for two minutes, is taken over.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    take_over : bool
+        Take over a claim that looks alive, too.
+
+    Raises
+    ------
+    CatalogueError
+        If another run holds the store; on leaving, if another run took it over.
+    """
+    mine = {
+        "token": uuid.uuid4().hex,
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+    held = get_json(store, CLAIM)
+    if held is not None and not take_over and _is_alive(held):
+        raise CatalogueError(
+            f"another run is writing to this store: process {held.get('process')} on {held.get('host')}, last sign "
+            f"{time.time() - held.get('renewed', 0):.0f} s ago. Wait for it, or take the store over if it is dead "
+            "(--take-over, take_over=True)"
+        )
+    if held is not None:
+        delete(store, CLAIM)
+    sync(store.set_if_not_exists(CLAIM, as_buffer(mine | {"renewed": time.time()})))
+    _check_mine(store, mine["token"])
+    stop = threading.Event()
+
+    def renew() -> None:
+        while not stop.wait(_RENEWED_EVERY):
+            if (get_json(store, CLAIM) or {}).get("token") == mine["token"]:
+                put_json(store, CLAIM, mine | {"renewed": time.time()})
+
+    renewer = threading.Thread(target=renew, name="claim", daemon=True)
+    renewer.start()
+    try:
+        yield
+        _check_mine(store, mine["token"])
+    finally:
+        stop.set()
+        renewer.join()
+        if (get_json(store, CLAIM) or {}).get("token") == mine["token"]:
+            delete(store, CLAIM)
+
+
+def is_claimed(store: Store) -> bool:
+    """Whether a run holds the store, or held it when it died."""
+    return get_json(store, CLAIM) is not None
+
+
+def is_claim_alone(store: Store) -> bool:
+    """Whether nothing is at the place of a store but, perhaps, the claim of a run that died before it began."""
+    names = list_names(store, "")
+    return not names or (names == [FOLDER] and list_names(store, FOLDER) in ([], [CLAIM.rpartition("/")[2]]))
+
+
+def _is_alive(held: dict[str, Any]) -> bool:
+    if held.get("host") == socket.gethostname():
+        try:
+            return bool(psutil.Process(held["process"]).create_time() == held["started"])
+        except psutil.NoSuchProcess:
+            return False
+    return bool(time.time() - held.get("renewed", 0) < _STALE_AFTER)
+
+
+def _check_mine(store: Store, token: object) -> None:
+    held = get_json(store, CLAIM) or {}
+    if held.get("token") != token:
+        raise CatalogueError(
+            f"another run has claimed this store: process {held.get('process')} on {held.get('host')}; "
+            "what both wrote is the same, but only one of them may finish"
+        )

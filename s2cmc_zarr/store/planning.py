@@ -1,0 +1,148 @@
+"""Planning a conversion: what the source has, what the store has, what is to be done; nothing is written."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from zarr.abc.store import Store
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.release.catalogue import Release
+from s2cmc_zarr.release.dataset import release_dataset
+from s2cmc_zarr.release.selection import select_scenes
+from s2cmc_zarr.schema import ROOT_ATTRIBUTES
+from s2cmc_zarr.store.claim import is_claim_alone
+from s2cmc_zarr.store.opening import open_store, root_attributes
+from s2cmc_zarr.store.records import Record, read_records, records_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a conversion will do.
+
+    Attributes
+    ----------
+    release : Release
+        The source, with the scenes that the store will have.
+    store : zarr.abc.store.Store
+    dataset : xarray.Dataset
+        The release as a Dataset: the store's coordinates and the shapes of its arrays.
+    attributes : dict
+        Root attributes of the store.
+    records : dict of str to Record
+        Of the scenes that are converted already.
+    pending : tuple of str
+        Ids of the scenes to convert.
+    state : {"absent", "incomplete", "complete"}
+        The store as found.
+    """
+
+    release: Release
+    store: Store
+    dataset: xr.Dataset
+    attributes: dict[str, Any]
+    records: dict[str, Record]
+    pending: tuple[str, ...]
+    state: Literal["absent", "incomplete", "complete"]
+
+    @property
+    def scenes(self) -> list[str]:
+        """Ids of the store's scenes, in order."""
+        scenes: list[str] = self.dataset["scene"].values.tolist()
+        return scenes
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.state == "complete" and not self.pending
+
+
+def make_plan(
+    release: Release, store: Store, *, scenes: str | Iterable[str] | None = None, overwrite: bool = False
+) -> Plan:
+    """Compare a source with a store.
+
+    Parameters
+    ----------
+    release : Release
+    store : zarr.abc.store.Store
+    scenes : str or iterable of str, optional
+        What to convert, see `select_scenes`; all by default. Scenes that are in the store already stay there.
+    overwrite : bool
+        Plan as if the store were empty.
+
+    Raises
+    ------
+    CatalogueError
+        If the store is something else, or was made from another source.
+    """
+    wanted = list(release.table.index) if scenes is None else select_scenes(release.table, scenes)
+    found = root_attributes(store)
+    if found is None and not is_claim_alone(store):
+        raise CatalogueError(f"{store} exists and is no store of the catalogue; choose another place or remove it")
+    if found is None or overwrite:
+        return _plan(release, store, wanted, {}, "absent" if found is None else found["conversion"])
+    if difference := _difference(found, _attributes(release, release_dataset(release))):
+        raise CatalogueError(
+            f"{store} was converted from another source: {difference}. "
+            "Choose another store, or --overwrite (overwrite=True) to replace it"
+        )
+    state: Literal["incomplete", "complete"] = found["conversion"]
+    if state == "complete":
+        dataset = open_store(store)
+        planned, records = dataset["scene"].values.tolist(), records_of(dataset)
+    else:
+        planned, records = found["planned_scenes"], read_records(store)
+    if missing := np.setdiff1d(planned, release.table.index).tolist():
+        raise CatalogueError(f"{store} has {len(missing)} scenes that the source lacks, the first is {missing[0]}")
+    members = {*planned, *wanted}
+    done = {scene: record for scene, record in records.items() if record.converted}
+    return _plan(release, store, [scene for scene in release.table.index if scene in members], done, state)
+
+
+def _plan(
+    release: Release,
+    store: Store,
+    scenes: list[str],
+    records: dict[str, Record],
+    state: Literal["absent", "incomplete", "complete"],
+) -> Plan:
+    release = release.select(scenes)
+    dataset = release_dataset(release)
+    pending = tuple(scene for scene in scenes if scene not in records)
+    return Plan(release, store, dataset, _attributes(release, dataset), records, pending, state)
+
+
+def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
+    version = importlib.metadata.version("s2cmc-zarr")
+    return {
+        **ROOT_ATTRIBUTES,
+        **dataset.attrs,
+        "history": f"converted from the release by s2cmc-zarr {version}",
+        "software_version": version,
+        "on_defect": release.on_defect,
+        "source_digests": dict(release.digests),
+        "scene_size": list(release.size),
+        "conversion": "incomplete",
+        "planned_scenes": dataset["scene"].values.tolist(),
+    }
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """Say how a store differs from what a source would make, if it does."""
+    for name in ("scene_size", "on_defect"):
+        if found.get(name) != wanted[name]:
+            return f"{name} is {found.get(name)!r} there, {wanted[name]!r} here"
+    before, now = found.get("source_digests", {}), wanted["source_digests"]
+    if set(before) != set(now):
+        return f"it holds {', '.join(sorted(before))}, the source {', '.join(sorted(now))}"
+    for name, digest in now.items():
+        # Listings of a zip know checksums, listings of a folder do not: only like is compared with like.
+        if before[name] != digest and before[name].partition(":")[0] == digest.partition(":")[0]:
+            return f"{name} has other content"
+    return None
