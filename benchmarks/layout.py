@@ -9,26 +9,4 @@ run in turns, and the figures are medians, so that what else the machine does me
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import json
-import os
-import statistics
-import tempfile
-import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import zarr
-from overhead import overhead
-from remote import remote
-from report import Report
-from scenes import REAL, real_scene, replica, replica_scene
-from zarr.codecs import BloscCodec, ZstdCodec
-from zarr.codecs.numcodecs import PCodec
-from zarr.errors import ZarrUserWarning

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import dask.config
 import distributed
 import typer
 from rich.console import Console
@@ -54,6 +55,7 @@ Scheduler = Annotated[
         metavar="ADDRESS", help="Dask scheduler to work on, e.g. tcp://127.0.0.1:8786; default: threads here."
     ),
 ]
+Workers = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads; default: one per core.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 By = Annotated[
     str,
@@ -79,7 +81,7 @@ def replica(
     typer.echo(f"Replica: {made}")
 
 
-@app.command(epilog="Example: s2cmc convert release/ catalogue.zarr && s2cmc verify catalogue.zarr --source release/")
+@app.command(epilog='Example: s2cmc convert release/ catalogue.zarr --scenes "snow/ice and not thick"')
 def convert(
     source: Source,
     store: Store,
@@ -87,7 +89,18 @@ def convert(
         OnDefect,
         typer.Option(help="Scenes that contradict the layout or the tag table: fail, leave them out, or mark them."),
     ] = "raise",
+    scenes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHOICE", help="Ids, a file of ids, or an expression: 'snow/ice and not thick'."
+        ),
+    ] = None,
+    bands: Annotated[str | None, typer.Option(metavar="NAMES", help="Some bands only, e.g. B02,B03,B04.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Go on although another run seems to write to the store.")
+    ] = False,
+    workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
     source_storage_options: SourceStorageOptions = None,
@@ -95,12 +108,15 @@ def convert(
 ) -> None:
     """Convert the release to a Zarr store; a run that was interrupted is continued."""
     try:
-        with _client(scheduler):
+        with _client(scheduler, workers):
             done = s2cmc_zarr.convert(
                 source,
                 store,
+                scenes=scenes,
+                bands=None if bands is None else bands.replace(",", " ").split(),
                 on_defect=on_defect,
                 overwrite=overwrite,
+                take_over=take_over,
                 progress=_bar(quiet),
                 storage_options=_options(storage_options),
                 source_storage_options=_options(source_storage_options),
@@ -117,13 +133,14 @@ def verify(
     source: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="The release, to compare with bit by bit.")
     ] = None,
+    workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
     source_storage_options: SourceStorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """Check every scene against its digests and, with --source, the release; exit code 1 if anything differs."""
-    with _client(scheduler):
+    with _client(scheduler, workers):
         found = s2cmc_zarr.verify(
             store,
             source,
@@ -140,6 +157,7 @@ def verify(
 def stats(
     store: Data,
     by: By = "tags",
+    workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
     quiet: Quiet = False,
@@ -149,7 +167,7 @@ def stats(
     groups = None if by == "all" else by
     statistics = s2cmc_zarr.statistics(dataset)
     s2cmc_zarr.tabulate(statistics, groups)  # lazy: says what cannot be grouped before pixels are read
-    with _client(scheduler):
+    with _client(scheduler, workers):
         (statistics,) = compute(statistics, progress=_bar(quiet))
     reports.print_statistics(statistics, groups)
 
@@ -165,6 +183,7 @@ def score(
     shadow_policy: Annotated[
         ShadowPolicy, typer.Option(help="What CLEAR means in scenes whose shadows were not marked.")
     ] = "catalogue",
+    workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
     quiet: Quiet = False,
@@ -174,7 +193,7 @@ def score(
     groups = None if by == "all" else by
     scores = s2cmc_zarr.score(dataset, model)
     s2cmc_zarr.metrics(scores, groups, classes, shadow_policy)  # lazy: says what cannot be asked before pixels are read
-    with _client(scheduler):
+    with _client(scheduler, workers):
         (scores,) = compute(scores, progress=_bar(quiet))
     reports.print_metrics(scores, groups, classes, shadow_policy)
 
@@ -209,11 +228,14 @@ def _common(
 
 
 @contextlib.contextmanager
-def _client(address: str | None) -> Iterator[None]:
-    """Work on a scheduler for a while, if one is named."""
+def _client(address: str | None, workers: int | None = None) -> Iterator[None]:
+    """Work on a scheduler for a while if one is named, or else in some threads."""
     if address is None:
-        yield
+        with dask.config.set(num_workers=workers) if workers else contextlib.nullcontext():
+            yield
         return
+    if workers is not None:
+        raise CatalogueError("--workers are threads of this process, --scheduler has workers of its own; choose one")
     try:
         client = distributed.Client(address, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:

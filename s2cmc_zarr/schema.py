@@ -200,7 +200,7 @@ ATTRIBUTES: Final[MappingProxyType[str, dict[str, Any]]] = MappingProxyType(
         "converted": {"long_name": "whether the scene's arrays were written"},
         "reflectance_sha256": {
             "long_name": "SHA-256 of the reflectance as released",
-            "comment": "of the little-endian float32 values in the order (row, column, band), without the NPY header",
+            "comment": "of the little-endian float32 values (row, column, band) of the store's bands, no NPY header",
         },
         "mask_sha256": {
             "long_name": "SHA-256 of the mask as released",

@@ -490,3 +490,18 @@ def test_a_claim_on_another_machine_is_respected(plain: PlainRelease, tmp_path: 
     (store / "converted" / "claim.json").write_text(json.dumps(alive))
     with pytest.raises(CatalogueError, match=r"process 1 on elsewhere, last sign \d s ago"):
         convert(source, store)
+
+
+def test_only_the_chosen_bands_are_converted(plain: PlainRelease, tmp_path: Path) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    convert(source, store, bands=["B08", "B02"])
+    ds = open_store(store)
+    assert ds["band"].values.tolist() == ["B02", "B08"]
+    assert ds["centre_wavelength"].values.tolist() == [492.4, 832.8]
+    for number, scene in enumerate(plain.scenes):
+        assert (ds["reflectance"].values[number] == plain.subscenes[scene][..., [1, 7]].transpose(2, 0, 1)).all()
+    assert verify(store, source).passed
+    with pytest.raises(CatalogueError, match=r"bands is \['B02', 'B08'\] there"):
+        convert(source, store)
+    with pytest.raises(CatalogueError, match="'B8' is no band; choose from: B01, B02"):
+        convert(source, tmp_path / "other.zarr", bands=["B8"])

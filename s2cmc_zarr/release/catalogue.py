@@ -56,6 +56,8 @@ class Release:
         ``"raise"``, ``"skip"`` or ``"mark"``.
     digests : mapping
         SHA-256 of the tag table, and for each other component the fingerprint of its listing.
+    bands : tuple of str
+        Bands of a subscene that are given, in the schema's order.
     """
 
     fs: fsspec.AbstractFileSystem
@@ -67,6 +69,7 @@ class Release:
     defects: Mapping[str, list[str]]
     on_defect: OnDefect
     digests: Mapping[str, str]
+    bands: tuple[str, ...] = BAND_NAMES
 
     @classmethod
     def open(
@@ -130,8 +133,17 @@ class Release:
         """Give the release with some of its scenes."""
         return replace(self, table=self.table.loc[scenes])
 
+    def select_bands(self, bands: Iterable[str]) -> Release:
+        """Give the release with some of its bands; raises `CatalogueError` for a name that is none."""
+        wanted = set(bands)
+        if unknown := sorted(wanted - set(BAND_NAMES)):
+            raise CatalogueError(f"{unknown[0]!r} is no band; choose from: {', '.join(BAND_NAMES)}")
+        if not wanted:
+            raise CatalogueError(f"no bands are named; choose from: {', '.join(BAND_NAMES)}")
+        return replace(self, bands=tuple(band for band in BAND_NAMES if band in wanted))
+
     def read_subscene(self, scene: str) -> npt.NDArray[np.float32]:
-        """Read a subscene as released: float32, shape (row, column, band), read-only.
+        """Read the bands of a subscene as released: float32, shape (row, column, band), C order.
 
         Raises
         ------
@@ -141,7 +153,10 @@ class Release:
         member = self._member("subscenes", scene)
         shape = (*self.size, len(BAND_NAMES))
         data = member.read(self.fs, math.prod(shape) * 4 + HEADER_LIMIT)
-        return read_array(data, member.name, shape, ("<f4",)).view(np.float32)
+        subscene = read_array(data, member.name, shape, ("<f4",)).view(np.float32)
+        if self.bands == BAND_NAMES:
+            return subscene
+        return np.ascontiguousarray(subscene[..., [BAND_NAMES.index(band) for band in self.bands]])
 
     def read_mask(self, scene: str, component: str = "masks", reader: Reader | None = None) -> npt.NDArray[np.uint8]:
         """Read a mask: uint8 labels, shape (row, column), 255 where a pixel has not exactly one class.

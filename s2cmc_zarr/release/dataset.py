@@ -129,7 +129,7 @@ def release_dataset(release: Release) -> xr.Dataset:
     """
     rows, columns = release.size
     shapes: dict[str, tuple[int, ...]] = {
-        "reflectance": (len(BANDS), rows, columns),
+        "reflectance": (len(release.bands), rows, columns),
         "mask": (rows, columns),
         "alt_mask": (rows, columns),
     }
@@ -152,13 +152,14 @@ def release_dataset(release: Release) -> xr.Dataset:
 def _coordinates(release: Release) -> dict[str, xr.Variable]:
     table = release.table
     rows, columns = release.size
+    bands = [band for band in BANDS if band.name in release.bands]
     coordinates: dict[str, tuple[Any, Any]] = {
         "scene": ("scene", table.index.to_numpy(dtype=str)),
-        "band": ("band", [band.name for band in BANDS]),
-        "common_name": ("band", [band.common_name for band in BANDS]),
-        "centre_wavelength": ("band", [band.centre_wavelength for band in BANDS]),
-        "bandwidth": ("band", [float(band.bandwidth) for band in BANDS]),
-        "native_resolution": ("band", [band.native_resolution for band in BANDS]),
+        "band": ("band", [band.name for band in bands]),
+        "common_name": ("band", [band.common_name for band in bands]),
+        "centre_wavelength": ("band", [band.centre_wavelength for band in bands]),
+        "bandwidth": ("band", [float(band.bandwidth) for band in bands]),
+        "native_resolution": ("band", [band.native_resolution for band in bands]),
         "label": ("label", list(LABELS)),
         "tag": ("tag", list(TAGS)),
         "tag_group": ("tag", list(TAG_GROUP)),

@@ -63,6 +63,7 @@ def convert(
     store: str | os.PathLike[str],
     *,
     scenes: str | Iterable[str] | None = None,
+    bands: Iterable[str] | None = None,
     on_defect: OnDefect = "raise",
     overwrite: bool = False,
     take_over: bool = False,
@@ -85,6 +86,8 @@ def convert(
         Which scenes: ids; or, as a string, ids, the path of a file of ids, or an expression over the tags and columns
         such as ``"snow/ice and not thick and difficulty >= 3"``. All by default. Scenes that are in the store stay
         there: adding scenes later gives the same bytes as converting all of them at once.
+    bands : iterable of str, optional
+        Names of the bands of ``reflectance`` to convert; all by default. Models need all of them.
     on_defect : {"raise", "skip", "mark"}
         What to do about scenes that contradict the published layout or the tag table: fail before anything is
         written, leave them out, or keep them with the coordinate ``defects`` saying what is wrong and pixels without
@@ -111,6 +114,8 @@ def convert(
         If a scene has defects and `on_defect` is ``"raise"``, or a subscene is damaged.
     """
     release = Release.open(os.fspath(source), on_defect=on_defect, storage_options=source_storage_options)
+    if bands is not None:
+        release = release.select_bands(bands)
     target = connect(store, storage_options)
     plan = make_plan(release, target, scenes=scenes, overwrite=overwrite)
     if plan.is_done and not is_claimed(target) and not has_records(target):

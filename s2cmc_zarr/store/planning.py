@@ -128,6 +128,7 @@ def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
         "on_defect": release.on_defect,
         "source_digests": dict(release.digests),
         "scene_size": list(release.size),
+        "bands": list(release.bands),
         "conversion": "incomplete",
         "planned_scenes": dataset["scene"].values.tolist(),
     }
@@ -135,7 +136,7 @@ def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
     """Say how a store differs from what a source would make, if it does."""
-    for name in ("scene_size", "on_defect"):
+    for name in ("scene_size", "bands", "on_defect"):
         if found.get(name) != wanted[name]:
             return f"{name} is {found.get(name)!r} there, {wanted[name]!r} here"
     before, now = found.get("source_digests", {}), wanted["source_digests"]
