@@ -25,6 +25,7 @@ from s2cmc_zarr.release.replica import make_replica
 from s2cmc_zarr.schema import SCENE_SIZE
 from s2cmc_zarr.scoring.metrics import Classes, ShadowPolicy
 from s2cmc_zarr.scoring.models import MODELS
+from s2cmc_zarr.store.presets import PresetName
 from s2cmc_zarr.view import reports
 
 app = typer.Typer(
@@ -91,11 +92,13 @@ def convert(
     ] = "raise",
     scenes: Annotated[
         str | None,
-        typer.Option(
-            metavar="CHOICE", help="Ids, a file of ids, or an expression: 'snow/ice and not thick'."
-        ),
+        typer.Option(metavar="CHOICE", help="Ids, a file of ids, or an expression: 'snow/ice and not thick'."),
     ] = None,
     bands: Annotated[str | None, typer.Option(metavar="NAMES", help="Some bands only, e.g. B02,B03,B04.")] = None,
+    preset: Annotated[
+        PresetName | None,
+        typer.Option(help="Layout and codec, all lossless; default: that of the store, or balanced."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Go on although another run seems to write to the store.")
@@ -115,6 +118,7 @@ def convert(
                 scenes=scenes,
                 bands=None if bands is None else bands.replace(",", " ").split(),
                 on_defect=on_defect,
+                preset=preset,
                 overwrite=overwrite,
                 take_over=take_over,
                 progress=_bar(quiet),

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-import zarr
 from dask.delayed import delayed
 from zarr.abc.store import Store
 
@@ -26,6 +25,7 @@ from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.opening import open_store
 from s2cmc_zarr.store.planning import Plan, make_plan
 from s2cmc_zarr.store.preparation import prepare
+from s2cmc_zarr.store.presets import Encoding, PresetName, encoding
 from s2cmc_zarr.store.records import (
     Record,
     delete_records,
@@ -34,6 +34,7 @@ from s2cmc_zarr.store.records import (
     record_names,
     write_record,
 )
+from s2cmc_zarr.store.shards import write_shard
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def convert(
     *,
     scenes: str | Iterable[str] | None = None,
     bands: Iterable[str] | None = None,
+    preset: PresetName | None = None,
     on_defect: OnDefect = "raise",
     overwrite: bool = False,
     take_over: bool = False,
@@ -88,6 +90,9 @@ def convert(
         there: adding scenes later gives the same bytes as converting all of them at once.
     bands : iterable of str, optional
         Names of the bands of ``reflectance`` to convert; all by default. Models need all of them.
+    preset : {"balanced", "archive", "training"}, optional
+        How reflectance is chunked and compressed, losslessly in any case: for all ways of reading (the default for a
+        new store), as small as possible, or for random patches of all bands.
     on_defect : {"raise", "skip", "mark"}
         What to do about scenes that contradict the published layout or the tag table: fail before anything is
         written, leave them out, or keep them with the coordinate ``defects`` saying what is wrong and pixels without
@@ -117,7 +122,7 @@ def convert(
     if bands is not None:
         release = release.select_bands(bands)
     target = connect(store, storage_options)
-    plan = make_plan(release, target, scenes=scenes, overwrite=overwrite)
+    plan = make_plan(release, target, scenes=scenes, preset=preset, overwrite=overwrite)
     if plan.is_done and not is_claimed(target) and not has_records(target):
         return _summary(plan, open_store(target), ())
     if not plan.is_done:
@@ -125,7 +130,7 @@ def convert(
     target = target.with_read_only(False)
     with claim(target, take_over=take_over):
         # Again, since another run may have gone on in between.
-        plan = make_plan(release, target, scenes=scenes, overwrite=overwrite)
+        plan = make_plan(release, target, scenes=scenes, preset=preset, overwrite=overwrite)
         if plan.is_done:
             # An earlier run died between publishing and tidying up.
             delete_records(target)
@@ -135,8 +140,9 @@ def convert(
 
 def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
     """Do what a plan says; see `convert`."""
-    arrays = prepare(plan)
-    target = delayed(Target(plan.release, plan.store, arrays), pure=True, traverse=False)
+    prepare(plan)
+    encodings = {str(name): encoding(str(name), plan.preset) for name in plan.dataset.data_vars}
+    target = delayed(Target(plan.release, plan.store, encodings), pure=True, traverse=False)
     positions = {scene: position for position, scene in enumerate(plan.scenes)}
     tasks = [
         delayed(write_scene, pure=False)(target, scene, positions[scene], dask_key_name=f"convert-{scene}")
@@ -152,11 +158,11 @@ def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
 
 @dataclass(frozen=True)
 class Target:
-    """What every task of a conversion shares: where to read and where to write."""
+    """What every task of a conversion shares: where to read, where to write, and how."""
 
     release: Release
     store: Store
-    arrays: Mapping[str, zarr.Array[Any]]
+    encodings: Mapping[str, Encoding]
 
 
 def write_scene(target: Target, scene: str, position: int) -> Record:
@@ -175,16 +181,15 @@ def write_scene(target: Target, scene: str, position: int) -> Record:
         If the scene is damaged and defects are neither skipped nor marked.
     """
     try:
-        values, digests = read_with_digests(target.release, scene, tuple(target.arrays))
+        values, digests = read_with_digests(target.release, scene, tuple(target.encodings))
     except DefectError as error:
         if target.release.on_defect == "raise":
             raise
         record = Record(position=position, defects=[str(error)])
         write_record(target.store, scene, record)
         return record
-    for variable, array in target.arrays.items():
-        if variable in values:
-            array[position] = values[variable]
+    for variable, array in values.items():
+        write_shard(target.store, variable, position, array, target.encodings[variable])
     counts = count_labels(values["mask"]).tolist() if "mask" in values else [0, 0, 0]
     record = Record(converted=True, position=position, mask_class_count=counts, sha256=digests)
     write_record(target.store, scene, record)

@@ -9,26 +9,14 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.abc.store import Store
-from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore
 
 from s2cmc_zarr.schema import ATTRIBUTES, DIMS, DTYPES, FILL_VALUES
 from s2cmc_zarr.store.objects import ROOT, copy_all, delete, delete_folder, get_json, put_json
+from s2cmc_zarr.store.presets import PresetName, encoding
 
 
-def inner_chunks(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Chunk shape inside a shard.
-
-    A band is the unit of `reflectance`, halved in both directions where it divides evenly (1022 = 2 · 511), so that a
-    part of a scene costs about its share. The other arrays are small: one chunk.
-    """
-    if name != "reflectance":
-        return (1, *shape[1:])
-    halves = tuple(size // 2 if size % 2 == 0 and size > 64 else size for size in shape[2:])
-    return (1, 1, *halves)
-
-
-def create_arrays(store: Store, dataset: xr.Dataset) -> dict[str, zarr.Array[Any]]:
+def create_arrays(store: Store, dataset: xr.Dataset, preset: PresetName) -> None:
     """Create the arrays of pixels, or enlarge those that are there, without writing a chunk.
 
     Parameters
@@ -36,37 +24,31 @@ def create_arrays(store: Store, dataset: xr.Dataset) -> dict[str, zarr.Array[Any
     store : zarr.abc.store.Store
     dataset : xarray.Dataset
         Whose arrays say names and shapes; one shard of each will be one scene.
-
-    Returns
-    -------
-    dict of str to zarr.Array
+    preset : str
+        For `reflectance`.
     """
     group = zarr.open_group(store, mode="r+", use_consolidated=False)
-    arrays = {}
     for name in DIMS:
         if name not in dataset:
             continue
         shape = dataset[name].shape
         if name in group:
-            arrays[name] = zarr.open_array(store, path=name, mode="r+")
-            if arrays[name].shape != shape:
-                arrays[name].resize(shape)
+            array = zarr.open_array(store, path=name, mode="r+")
+            if array.shape != shape:
+                array.resize(shape)
             continue
-        typesize = np.dtype(DTYPES[name]).itemsize
-        arrays[name] = group.create_array(
+        how = encoding(name, preset)
+        group.create_array(
             name,
             shape=shape,
             dtype=DTYPES[name],
-            shards=(1, *shape[1:]),
-            chunks=inner_chunks(name, shape),
-            compressors=BloscCodec(
-                cname="zstd", clevel=5, shuffle="shuffle" if typesize > 1 else "noshuffle", typesize=typesize
-            ),
+            shards=how.shards(shape[1:]),
+            chunks=how.chunks(shape[1:]),
+            compressors=how.zarr_codec(np.dtype(DTYPES[name]).itemsize),
             fill_value=FILL_VALUES[name],
             dimension_names=DIMS[name],
             attributes=ATTRIBUTES[name],
         )
-    return arrays
 
 
 def create_coordinates(store: Store, dataset: xr.Dataset) -> None:

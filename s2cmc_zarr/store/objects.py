@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
@@ -55,6 +56,11 @@ def as_buffer(document: Mapping[str, Any]) -> Buffer:
 def put_json(store: Store, key: str, document: Mapping[str, Any]) -> None:
     """Write an object as JSON, in one piece."""
     sync(store.set(key, as_buffer(document)))
+
+
+def put_bytes(store: Store, key: str, data: bytes | bytearray) -> None:
+    """Write an object, in one piece and without a copy."""
+    sync(store.set(key, default_buffer_prototype().buffer.from_array_like(np.frombuffer(data, np.uint8))))
 
 
 def copy(store: Store, key: str, new_key: str) -> bool:

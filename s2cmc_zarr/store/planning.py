@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,10 @@ from s2cmc_zarr.release.selection import select_scenes
 from s2cmc_zarr.schema import ROOT_ATTRIBUTES
 from s2cmc_zarr.store.claim import is_claim_alone
 from s2cmc_zarr.store.opening import open_store, root_attributes
+from s2cmc_zarr.store.presets import PRESETS, PresetName
 from s2cmc_zarr.store.records import Record, read_records, records_of
+
+State: TypeAlias = Literal["absent", "incomplete", "complete"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Plan:
         Ids of the scenes to convert.
     state : {"absent", "incomplete", "complete"}
         The store as found.
+    preset : str
+        How reflectance is encoded.
     """
 
     release: Release
@@ -48,7 +53,8 @@ class Plan:
     attributes: dict[str, Any]
     records: dict[str, Record]
     pending: tuple[str, ...]
-    state: Literal["absent", "incomplete", "complete"]
+    state: State
+    preset: PresetName
 
     @property
     def scenes(self) -> list[str]:
@@ -63,7 +69,12 @@ class Plan:
 
 
 def make_plan(
-    release: Release, store: Store, *, scenes: str | Iterable[str] | None = None, overwrite: bool = False
+    release: Release,
+    store: Store,
+    *,
+    scenes: str | Iterable[str] | None = None,
+    preset: PresetName | None = None,
+    overwrite: bool = False,
 ) -> Plan:
     """Compare a source with a store.
 
@@ -73,6 +84,8 @@ def make_plan(
     store : zarr.abc.store.Store
     scenes : str or iterable of str, optional
         What to convert, see `select_scenes`; all by default. Scenes that are in the store already stay there.
+    preset : str, optional
+        Default: that of the store, or else ``"balanced"``.
     overwrite : bool
         Plan as if the store were empty.
 
@@ -81,18 +94,22 @@ def make_plan(
     CatalogueError
         If the store is something else, or was made from another source.
     """
+    if preset is not None and preset not in PRESETS:
+        raise CatalogueError(f"preset is {preset!r}, expected one of: {', '.join(PRESETS)}")
     wanted = list(release.table.index) if scenes is None else select_scenes(release.table, scenes)
     found = root_attributes(store)
     if found is None and not is_claim_alone(store):
         raise CatalogueError(f"{store} exists and is no store of the catalogue; choose another place or remove it")
     if found is None or overwrite:
-        return _plan(release, store, wanted, {}, "absent" if found is None else found["conversion"])
-    if difference := _difference(found, _attributes(release, release_dataset(release))):
+        state: State = "absent" if found is None else found["conversion"]
+        return _plan(release, store, wanted, {}, state, preset or "balanced")
+    preset = preset or found["preset"]
+    if difference := _difference(found, _attributes(release, release_dataset(release), preset)):
         raise CatalogueError(
             f"{store} was converted from another source: {difference}. "
             "Choose another store, or --overwrite (overwrite=True) to replace it"
         )
-    state: Literal["incomplete", "complete"] = found["conversion"]
+    state = found["conversion"]
     if state == "complete":
         dataset = open_store(store)
         planned, records = dataset["scene"].values.tolist(), records_of(dataset)
@@ -102,7 +119,7 @@ def make_plan(
         raise CatalogueError(f"{store} has {len(missing)} scenes that the source lacks, the first is {missing[0]}")
     members = {*planned, *wanted}
     done = {scene: record for scene, record in records.items() if record.converted}
-    return _plan(release, store, [scene for scene in release.table.index if scene in members], done, state)
+    return _plan(release, store, [scene for scene in release.table.index if scene in members], done, state, preset)
 
 
 def _plan(
@@ -110,15 +127,16 @@ def _plan(
     store: Store,
     scenes: list[str],
     records: dict[str, Record],
-    state: Literal["absent", "incomplete", "complete"],
+    state: State,
+    preset: PresetName,
 ) -> Plan:
     release = release.select(scenes)
     dataset = release_dataset(release)
     pending = tuple(scene for scene in scenes if scene not in records)
-    return Plan(release, store, dataset, _attributes(release, dataset), records, pending, state)
+    return Plan(release, store, dataset, _attributes(release, dataset, preset), records, pending, state, preset)
 
 
-def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
+def _attributes(release: Release, dataset: xr.Dataset, preset: PresetName) -> dict[str, Any]:
     version = importlib.metadata.version("s2cmc-zarr")
     return {
         **ROOT_ATTRIBUTES,
@@ -129,6 +147,7 @@ def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
         "source_digests": dict(release.digests),
         "scene_size": list(release.size),
         "bands": list(release.bands),
+        "preset": preset,
         "conversion": "incomplete",
         "planned_scenes": dataset["scene"].values.tolist(),
     }
@@ -136,7 +155,7 @@ def _attributes(release: Release, dataset: xr.Dataset) -> dict[str, Any]:
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
     """Say how a store differs from what a source would make, if it does."""
-    for name in ("scene_size", "bands", "on_defect"):
+    for name in ("scene_size", "bands", "preset", "on_defect"):
         if found.get(name) != wanted[name]:
             return f"{name} is {found.get(name)!r} there, {wanted[name]!r} here"
     before, now = found.get("source_digests", {}), wanted["source_digests"]

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
-
-import zarr
 
 from s2cmc_zarr.store import layout
 from s2cmc_zarr.store.claim import CLAIM
 from s2cmc_zarr.store.objects import clear, copy, delete_folder, list_names
 from s2cmc_zarr.store.planning import Plan
 from s2cmc_zarr.store.records import delete_records, record_coordinates, write_record
+from s2cmc_zarr.store.shards import shard_key
 
 
-def prepare(plan: Plan) -> dict[str, zarr.Array[Any]]:
+def prepare(plan: Plan) -> None:
     """Make the store ready to be written: incomplete, of the planned scenes, with what was converted before.
 
     Every step can be repeated, so a run that dies here is continued like any other.
-
-    Returns
-    -------
-    dict of str to zarr.Array
-        The arrays of pixels.
     """
     store = plan.store
     if plan.state == "complete":
@@ -36,33 +28,29 @@ def prepare(plan: Plan) -> dict[str, zarr.Array[Any]]:
     layout.write_root(store, plan.attributes)
     if not plan.records:
         clear(store, keep=(CLAIM,))
-    arrays = layout.create_arrays(store, plan.dataset)
-    _place_shards(plan, arrays)
+    layout.create_arrays(store, plan.dataset, plan.preset)
+    _place_shards(plan)
     layout.create_coordinates(store, record_coordinates(plan.dataset, {}))
-    return arrays
 
 
-def _place_shards(plan: Plan, arrays: Mapping[str, zarr.Array[Any]]) -> None:
+def _place_shards(plan: Plan) -> None:
     """Move the shards of converted scenes to their places among the planned ones, and remove all others.
 
     Added scenes only push others back. From the last one on, a shard is copied to where nothing is needed any more,
     and its record is changed before anything is written over the old place: at no moment is it nowhere.
     """
+    dimensions = {name: variable.ndim for name, variable in plan.dataset.data_vars.items()}
     positions = {scene: position for position, scene in enumerate(plan.scenes)}
     for scene in sorted(plan.records, key=positions.__getitem__, reverse=True):
         record, position = plan.records[scene], positions[scene]
         if record.position == position:
             continue
-        for name, array in arrays.items():
-            copy(plan.store, _shard(name, array, record.position), _shard(name, array, position))
+        for name, ndim in dimensions.items():
+            copy(plan.store, shard_key(str(name), record.position, ndim), shard_key(str(name), position, ndim))
         plan.records[scene] = replace(record, position=position)
         write_record(plan.store, scene, plan.records[scene])
     taken = {str(record.position) for record in plan.records.values()}
-    for name in arrays:
+    for name in dimensions:
         for place in list_names(plan.store, f"{name}/c"):
             if place not in taken:
                 delete_folder(plan.store, f"{name}/c/{place}")
-
-
-def _shard(name: str, array: zarr.Array[Any], position: int) -> str:
-    return "/".join([name, "c", str(position), *["0"] * (array.ndim - 1)])

@@ -1,0 +1,84 @@
+"""Writing a scene as one shard: chunks compressed in this thread, put together and written as one object.
+
+Zarr writes the same shards, but compresses the chunks in threads that one event loop feeds, looks for chunks of fill
+values, and copies the shard twice: half as much work again as the compression (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Final
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+from numcodecs import blosc
+from zarr.abc.store import Store
+
+from s2cmc_zarr.schema import FILL_VALUES
+from s2cmc_zarr.store.objects import put_bytes
+from s2cmc_zarr.store.presets import Encoding
+
+_INDEX: Final = np.dtype("<u8")
+
+
+def shard_key(name: str, position: int, ndim: int) -> str:
+    """Key of the object that holds a scene of an array."""
+    return "/".join([name, "c", str(position), *["0"] * (ndim - 1)])
+
+
+def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any], encoding: Encoding) -> None:
+    """Write one scene of an array, replacing what is there.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    name : str
+        Of the array.
+    position : int
+        Of the scene.
+    values : numpy.ndarray
+        The scene, in the schema's dimensions without `scene`.
+    encoding : Encoding
+        That of the array's metadata.
+    """
+    shard = encode_shard(values, encoding, FILL_VALUES[name])
+    put_bytes(store, shard_key(name, position, values.ndim + 1), shard)
+
+
+def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> bytearray:
+    """Encode one scene as a shard: its chunks in C order, then the index of their places and its CRC-32C.
+
+    The format is that of the codec ``sharding_indexed`` of Zarr v3 (ZEP 2) with the index at the end.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        One scene.
+    encoding : Encoding
+    fill_value : float
+        Beyond the edges of the scene, where chunks do not divide it.
+
+    Returns
+    -------
+    bytearray
+    """
+    chunk = encoding.chunks(values.shape)[1:]
+    steps = [range(0, size, step) for size, step in zip(values.shape, chunk, strict=True)]
+    codec = encoding.codec()
+    # Scenes are converted side by side; threads within each would only wait for one another.
+    blosc.use_threads = False
+    shard, places = bytearray(), []
+    for corner in itertools.product(*steps):
+        part = values[tuple(slice(start, start + size) for start, size in zip(corner, chunk, strict=True))]
+        if part.shape != chunk:
+            whole = np.full(chunk, fill_value, dtype=values.dtype)
+            whole[tuple(slice(size) for size in part.shape)] = part
+            part = whole
+        encoded = codec.encode(np.ascontiguousarray(part))
+        places.append((len(shard), len(encoded)))
+        shard += encoded
+    index = np.array(places, dtype=_INDEX).tobytes()
+    shard += index
+    shard += google_crc32c.value(index).to_bytes(4, "little")
+    return shard
