@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import secrets
@@ -15,9 +16,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import s3fs
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import WrapperStore
 
 BUCKET = "benchmark"
 PATIENCE = 60.0
@@ -101,3 +105,20 @@ def _make_bucket(options: dict[str, Any]) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
+
+
+class Watched(WrapperStore[Store]):
+    """A store that counts what is read from it, and delays each request as a distant one would."""
+
+    delay: ClassVar[float] = 0.0
+    requests: ClassVar[int] = 0
+    received: ClassVar[int] = 0
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Read an object or a part of it."""
+        if Watched.delay:
+            await asyncio.sleep(Watched.delay)
+        value = await super().get(key, prototype, byte_range)
+        Watched.requests += 1
+        Watched.received += 0 if value is None else len(value)
+        return value

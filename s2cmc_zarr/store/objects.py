@@ -58,7 +58,7 @@ def put_json(store: Store, key: str, document: Mapping[str, Any]) -> None:
     sync(store.set(key, as_buffer(document)))
 
 
-def put_bytes(store: Store, key: str, data: bytes | bytearray) -> None:
+def put_bytes(store: Store, key: str, data: bytes) -> None:
     """Write an object, in one piece and without a copy."""
     sync(store.set(key, default_buffer_prototype().buffer.from_array_like(np.frombuffer(data, np.uint8))))
 

@@ -46,7 +46,7 @@ def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any]
     put_bytes(store, shard_key(name, position, values.ndim + 1), shard)
 
 
-def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> bytearray:
+def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> bytes:
     """Encode one scene as a shard: its chunks in C order, then the index of their places and its CRC-32C.
 
     The format is that of the codec ``sharding_indexed`` of Zarr v3 (ZEP 2) with the index at the end.
@@ -61,24 +61,21 @@ def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float
 
     Returns
     -------
-    bytearray
+    bytes
     """
     chunk = encoding.chunks(values.shape)[1:]
     steps = [range(0, size, step) for size, step in zip(values.shape, chunk, strict=True)]
     codec = encoding.codec()
     # Scenes are converted side by side; threads within each would only wait for one another.
     blosc.use_threads = False
-    shard, places = bytearray(), []
+    encoded: list[bytes] = []
     for corner in itertools.product(*steps):
         part = values[tuple(slice(start, start + size) for start, size in zip(corner, chunk, strict=True))]
         if part.shape != chunk:
             whole = np.full(chunk, fill_value, dtype=values.dtype)
             whole[tuple(slice(size) for size in part.shape)] = part
             part = whole
-        encoded = codec.encode(np.ascontiguousarray(part))
-        places.append((len(shard), len(encoded)))
-        shard += encoded
-    index = np.array(places, dtype=_INDEX).tobytes()
-    shard += index
-    shard += google_crc32c.value(index).to_bytes(4, "little")
-    return shard
+        encoded.append(codec.encode(np.ascontiguousarray(part)))
+    sizes = np.array([len(part) for part in encoded], dtype=_INDEX)
+    index = np.column_stack([np.cumsum(sizes) - sizes, sizes]).astype(_INDEX).tobytes()
+    return b"".join([*encoded, index, google_crc32c.value(index).to_bytes(4, "little")])
