@@ -31,7 +31,6 @@ from obstore.store import S3Store
 from rich.console import Console
 from rich.table import Table
 from scenes import REAL, real_scene, replica, replica_scene
-from servers import BUCKET, Watched, s3_server
 from zarr.abc.store import Store
 from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.codecs.numcodecs import PCodec
@@ -39,6 +38,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore, ObjectStore
 
 from s2cmc_zarr.schema import BANDS
+from servers import BUCKET, Watched, s3_server
 
 Scene = npt.NDArray[Any]
 DISTANCE = 0.02

@@ -1,155 +1,25 @@
-"""Storage at any fsspec URL: connecting, reading, and what may go wrong there.
-
-Transient errors are tried again, with exponential backoff and jitter, for a minute in all; the others, and those that do
-not pass, become one `StorageError` that says which object is concerned. Nothing here repeats options or credentials.
-"""
+"""Storage at any fsspec URL: connecting, and reading by ranges."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import io
-import os
 import re
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 import aiohttp
 import fsspec
-import tenacity
 from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.retrying import StorageError, attempt, status_of
 
-RETRY_VARIABLE: Final = "S2CMC_RETRY_SECONDS"
-"""Environment variable: for how long transient errors are tried again; 0 is not at all, the default is 60."""
 SILENCE_SECONDS: Final = 30
 """A connection on which nothing arrives for so long has failed."""
 
-_CLIENT_ERRORS: Final = {
-    "botocore.exceptions": ("BotoCoreError", "ClientError"),
-    "obstore.exceptions": ("BaseError",),
-    "gcsfs.retry": ("HttpError",),
-    "azure.core.exceptions": ("AzureError",),
-}
-_TRANSIENT_CLIENT_ERRORS: Final = {
-    "botocore.exceptions": ("HTTPClientError", "IncompleteReadError"),
-    "azure.core.exceptions": ("ServiceRequestError", "ServiceResponseError"),
-}
-_TRANSIENT: Final = (
-    ConnectionError,
-    TimeoutError,
-    aiohttp.ClientConnectionError,
-    aiohttp.ClientPayloadError,
-    http.client.IncompleteRead,
-)
 _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
 _PASSWORD: Final = re.compile(r"://[^/]*:[^/]*@")
-
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
-
-
-class StorageError(CatalogueError):
-    """A file or object cannot be read or written: not reachable, not permitted, no longer there, no space left.
-
-    It is no `OSError`, so that nobody takes it for a defect of what the file holds.
-    """
-
-
-def retry_seconds() -> float:
-    """For how long transient errors are tried again, in seconds; see `RETRY_VARIABLE`."""
-    text = os.environ.get(RETRY_VARIABLE, "60")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        raise CatalogueError(f"{RETRY_VARIABLE} is {text!r}, expected a number of seconds") from None
-
-
-def attempt(
-    what: str, function: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
-) -> _Result:
-    """Call a function that uses storage; again, if it fails for a transient reason.
-
-    Parameters
-    ----------
-    what : str
-        For messages, e.g. ``"read bucket/masks.zip"``.
-    function : callable
-    *args, **kwargs
-        Its arguments.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the function does: only the caller knows whether what is absent is wanted.
-    StorageError
-        If it fails in any other way.
-    """
-    try:
-        return tenacity.Retrying(**_policy())(function, *args, **kwargs)
-    except FileNotFoundError:
-        raise
-    except _client_errors() as error:
-        raise StorageError(f"cannot {what}: {explain(error)}") from None
-
-
-async def attempt_async(
-    what: str, function: Callable[_Arguments, Awaitable[_Result]], *args: _Arguments.args, **kwargs: _Arguments.kwargs
-) -> _Result:
-    """As `attempt`, for a coroutine function."""
-    try:
-        return await tenacity.AsyncRetrying(**_policy())(function, *args, **kwargs)
-    except FileNotFoundError:
-        raise
-    except _client_errors() as error:
-        raise StorageError(f"cannot {what}: {explain(error)}") from None
-
-
-@contextlib.contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Put what was being done, such as the scene, before the message of whatever fails in storage meanwhile.
-
-    Raises
-    ------
-    StorageError
-        For each `StorageError` and each error of the operating system or of a storage client.
-    """
-    try:
-        yield
-    except StorageError as error:
-        raise StorageError(f"{what}: {error}") from None
-    except _client_errors() as error:
-        raise StorageError(f"{what}: {explain(error)}") from None
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later: no connection, no answer in time, an overloaded server."""
-    status = _status(error)
-    if status is not None:
-        return status in (408, 425, 429) or (status >= 500 and status != 501)
-    return isinstance(error, _TRANSIENT + _loaded(_TRANSIENT_CLIENT_ERRORS))
-
-
-def explain(error: BaseException) -> str:
-    """Say in a few words why a request failed, without anything of its headers, signature or query."""
-    status = _status(error)
-    kind = type(error).__name__
-    if status in (401, 403) or kind in ("PermissionDeniedError", "UnauthenticatedError"):
-        return "access was denied; check the credentials and what they permit"
-    if status is not None:
-        return f"the server answered with status {status}" + _persistence(error)
-    if isinstance(error, OSError) and error.errno is not None and error.strerror and not is_transient(error):
-        return error.strerror + (f": {error.filename}" if error.filename else "")
-    if isinstance(error, FileNotFoundError):
-        return "it is not there"
-    if isinstance(error, PermissionError):
-        return "access was denied; check the credentials and what they permit"
-    # obstore tells how it tried, then why that failed, then the body of the answer.
-    reason = str(error).partition("\n")[0].rpartition(" - ")[2].partition(": <")[0] or "no answer"
-    return f"{reason} ({kind})" + _persistence(error)
 
 
 def open_file_system(
@@ -165,7 +35,7 @@ def open_file_system(
     try:
         fs, path = fsspec.url_to_fs(url, **file_system_options(url, storage_options))
     except (ImportError, ValueError, TypeError) as error:
-        raise CatalogueError(_missing_package(url) if isinstance(error, ImportError) else f"{url}: {error}") from None
+        raise CatalogueError(missing_package(url) if isinstance(error, ImportError) else f"{url}: {error}") from None
     return fs, path
 
 
@@ -189,6 +59,13 @@ def file_system_options(url: str, storage_options: Mapping[str, Any] | None) -> 
     return options
 
 
+def missing_package(url: str) -> str:
+    """Say what to install for a URL."""
+    protocol = url.partition("://")[0]
+    package = "'s2cmc-zarr[s3]'" if protocol in ("s3", "s3a") else f"the fsspec package for {protocol}://"
+    return f"{protocol}:// needs a package that is not installed; pip install {package}"
+
+
 def read(fs: fsspec.AbstractFileSystem, path: str, start: int | None = None, end: int | None = None) -> bytes:
     """Read a file, or its bytes from `start` to before `end`.
 
@@ -199,7 +76,8 @@ def read(fs: fsspec.AbstractFileSystem, path: str, start: int | None = None, end
     """
     try:
         if isinstance(fs, HTTPFileSystem) and start is not None and end is not None:
-            return attempt(f"read {path}", sync, fs.loop, _get_range, fs, path, start, end)
+            data: bytes = attempt(f"read {path}", sync, fs.loop, _get_range, fs, path, start, end)
+            return data
         return bytes(attempt(f"read {path}", fs.cat_file, path, start=start, end=end))
     except FileNotFoundError:
         raise StorageError(f"{path} is not there, or no longer") from None
@@ -284,8 +162,8 @@ async def _get_range(fs: HTTPFileSystem, url: str, start: int, end: int) -> byte
         if response.status != 206 and not whole:
             # Leaving without reading closes the connection.
             raise StorageError(
-                f"cannot read {url}: the server does not give ranges of bytes (status {response.status}, expected 206), "
-                "so that the whole file would have to be read each time; download the release and use the local copy"
+                f"cannot read {url}: the server does not give ranges of bytes (status {response.status}, expected 206)"
+                "; download the release and use the local copy"
             )
         data: bytes = await response.read()
     return data
@@ -296,49 +174,7 @@ def _info(fs: fsspec.AbstractFileSystem, path: str) -> Mapping[str, Any]:
         info: Mapping[str, Any] = fs.info(path)
     except FileNotFoundError as error:
         # fsspec takes every failure of an HTTP request for an absent file.
-        if isinstance(error.__cause__, Exception) and _status(error.__cause__) not in (404, 410):
+        if isinstance(error.__cause__, Exception) and status_of(error.__cause__) not in (404, 410):
             raise error.__cause__ from None
         raise
     return info
-
-
-def _policy() -> dict[str, Any]:
-    return {
-        "retry": tenacity.retry_if_exception(is_transient),
-        "wait": tenacity.wait_random_exponential(multiplier=0.2, max=10),
-        "stop": tenacity.stop_before_delay(retry_seconds()),
-        "reraise": True,
-    }
-
-
-def _persistence(error: BaseException) -> str:
-    return f", also when tried again for {retry_seconds():g} s" if is_transient(error) else ""
-
-
-def _client_errors() -> tuple[type[BaseException], ...]:
-    return (OSError, aiohttp.ClientError, http.client.HTTPException, *_loaded(_CLIENT_ERRORS))
-
-
-def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:
-    """Classes of the modules that are in use: a client that was never imported raises nothing."""
-    return tuple(getattr(sys.modules[module], name) for module in names if module in sys.modules for name in names[module])
-
-
-def _status(error: BaseException) -> int | None:
-    """HTTP status of an answer, as aiohttp, gcsfs and botocore give it; s3fs names botocore's error as the cause."""
-    for candidate in (error, error.__cause__):
-        for name in ("status", "status_code", "code"):
-            if isinstance(value := getattr(candidate, name, None), int):
-                return value
-        response = getattr(candidate, "response", None)
-        if isinstance(response, Mapping):
-            value = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if isinstance(value, int):
-                return value
-    return None
-
-
-def _missing_package(url: str) -> str:
-    protocol = url.partition("://")[0]
-    package = "'s2cmc-zarr[s3]'" if protocol in ("s3", "s3a") else f"the fsspec package for {protocol}://"
-    return f"{protocol}:// needs a package that is not installed; pip install {package}"

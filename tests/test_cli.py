@@ -75,7 +75,7 @@ def test_replica_convert_verify_stats_and_score(run: Run, real_csv: Path, tmp_pa
     assert "F1 per scene" in tags
     assert "Shadow policy: catalogue" in tags
     assert run("score", release, "--model", "braaten")[1] == tags
-    assert run("score", store, "--model", "braaten", "--by", "all")[1].count("│ all") == 1
+    assert run("score", store, "--model", "braaten", "--by", "all")[1].count("\n all ") == 1
     ds = xr.open_zarr(store)
     assert ds.isel(scene=ds.tags.sel(tag="snow/ice").values).sizes["scene"] == int(ds.tags.sel(tag="snow/ice").sum())
 

@@ -25,7 +25,7 @@ def read_back(values: npt.NDArray[Any], encoding: Encoding, name: str) -> npt.ND
         dtype=values.dtype,
         shards=encoding.shards(values.shape),
         chunks=encoding.chunks(values.shape),
-        compressors=encoding.zarr_codec(values.dtype.itemsize),
+        **encoding.zarr_codecs(values.dtype.itemsize),
         fill_value=FILL_VALUES[name],
     )
     write_shard(store, name, 1, values, encoding)
@@ -72,7 +72,7 @@ def test_the_bytes_are_those_that_zarr_writes() -> None:
         dtype="uint8",
         shards=(1, 64, 64),
         chunks=(1, 64, 64),
-        compressors=WHOLE.zarr_codec(1),
+        **WHOLE.zarr_codecs(1),
         fill_value=255,
     )
     array[0] = values

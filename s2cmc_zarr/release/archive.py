@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import fsspec
 from isal import isal_zlib
 
+from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectError
+from s2cmc_zarr.retrying import naming
 
 _LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
 _InflateError: Final = cast("type[Exception]", isal_zlib.error)
@@ -70,24 +72,25 @@ class Member:
         ------
         DefectError
             If the member is larger than `limit`, truncated or damaged.
+        StorageError
+            If it cannot be read.
         """
         if self.size > limit:
             raise DefectError(f"{self.name}: {self.size:,} bytes, expected at most {limit:,}")
         if self.offset is None:
-            data: bytes = fs.cat_file(self.path)
+            data = self._fetch(fs)
             if len(data) != self.size:
                 raise DefectError(f"{self.name}: {len(data):,} bytes, {self.size:,} when listed; it is being changed")
             return data
-        return self._inflate(memoryview(fs.cat_file(self.path, start=self.offset, end=self.end)))
+        return self._inflate(memoryview(self._fetch(fs, self.offset, self.end)))
 
     def head(self, fs: fsspec.AbstractFileSystem, length: int) -> bytes:
         """Give the member's first bytes, at most `length`, reading little more than them."""
         if self.offset is None:
-            data: bytes = fs.cat_file(self.path, start=0, end=length)
-            return data
+            return self._fetch(fs, 0, length)
         # Room for the local header's name and extra field and for deflate's block header.
         end = min(self.end or 0, self.offset + length + 2048)
-        raw = memoryview(fs.cat_file(self.path, start=self.offset, end=end))
+        raw = memoryview(self._fetch(fs, self.offset, end))
         deflated = raw[self._data_start(raw) :]
         if self.method == zipfile.ZIP_STORED:
             return bytes(deflated[:length])
@@ -95,6 +98,10 @@ class Member:
             return bytes(isal_zlib.decompressobj(-15).decompress(deflated, length))
         except _InflateError as error:
             raise DefectError(f"{self.name}: cannot be inflated ({error}); download {self.path} again") from None
+
+    def _fetch(self, fs: fsspec.AbstractFileSystem, start: int | None = None, end: int | None = None) -> bytes:
+        with naming(self.name):
+            return storage.read(fs, self.path, start, end)
 
     def _data_start(self, raw: memoryview) -> int:
         if len(raw) < _LOCAL_HEADER.size or bytes(raw[:4]) != b"PK\x03\x04":
@@ -153,21 +160,17 @@ def _by_file_name(members: Iterable[Member]) -> dict[str, Member]:
 
 
 def _list_folder(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
-    try:
-        found: Mapping[str, Mapping[str, Any]] = fs.find(path, detail=True)
-    except FileNotFoundError:
-        return None
     component = path.rpartition("/")[2]
     members = [
-        Member(path=name, name=f"{component}/{name.rpartition('/')[2]}", size=int(info["size"] or 0))
-        for name, info in found.items()
+        Member(path=name, name=f"{component}/{name.rpartition('/')[2]}", size=size)
+        for name, size in storage.find(fs, path).items()
     ]
     return members or None
 
 
 def _list_zip(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
     try:
-        file = fs.open(path, "rb")
+        file = storage.open_file(fs, path)
     except FileNotFoundError:
         return None
     try:
@@ -214,7 +217,7 @@ class Reader:
         for member in members:
             if member.end is not None:
                 ends[member.path] = max(ends.get(member.path, 0), member.end)
-        self._spans = {path: fs.cat_file(path, start=0, end=end) for path, end in ends.items() if end <= _SPAN}
+        self._spans = {path: storage.read(fs, path, 0, end) for path, end in ends.items() if end <= _SPAN}
 
     def read(self, member: Member, limit: int) -> bytes:
         """As `Member.read`."""

@@ -85,7 +85,7 @@ def open_release(
     Examples
     --------
     >>> ds = open_release("/data/cloud_mask_catalogue")  # doctest: +SKIP
-    >>> ds.isel(scene=ds.tags.sel(tag="snow/ice"))  # doctest: +SKIP
+    >>> ds.isel(scene=ds.tags.sel(tag="snow/ice").values)  # doctest: +SKIP
     """
     dataset = xr.open_dataset(
         os.fspath(source), engine=ReleaseBackend, cache=False, on_defect=on_defect, storage_options=storage_options

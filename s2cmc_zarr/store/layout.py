@@ -44,7 +44,7 @@ def create_arrays(store: Store, dataset: xr.Dataset, preset: PresetName) -> None
             dtype=DTYPES[name],
             shards=how.shards(shape[1:]),
             chunks=how.chunks(shape[1:]),
-            compressors=how.zarr_codec(np.dtype(DTYPES[name]).itemsize),
+            **how.zarr_codecs(np.dtype(DTYPES[name]).itemsize),
             fill_value=FILL_VALUES[name],
             dimension_names=DIMS[name],
             attributes=ATTRIBUTES[name],

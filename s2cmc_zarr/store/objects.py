@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import LocalStore, ZipStore
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.store.remote import RemoteStore
 
 ROOT = "zarr.json"
 
@@ -21,16 +24,38 @@ ROOT = "zarr.json"
 def connect(
     url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None, *, read_only: bool = True
 ) -> Store:
-    """Give the Zarr storage at a path or fsspec URL; nothing is read or created."""
+    """Give the Zarr storage at a path or fsspec URL; nothing is created, and nothing read but the list of a zip.
+
+    Parameters
+    ----------
+    url : str or path
+        A folder, a URL, or a local ``.zip`` as made by `export_zip`, which is read-only in any case.
+    storage_options : mapping, optional
+        For fsspec; for S3 those of s3fs, although obstore is used.
+    read_only : bool
+
+    Raises
+    ------
+    CatalogueError
+        If that is not how the place can be used.
+    """
     location = os.fspath(url)
-    if "://" not in location or location.startswith("file://"):
-        if storage_options:
-            raise CatalogueError(f"storage options were given for the local path {location}, which takes none")
-        return LocalStore(location.removeprefix("file://"), read_only=read_only)
+    if not location.startswith("file://") and ("://" in location or "::" in location):
+        return RemoteStore.at(location, storage_options, read_only=read_only)
+    if storage_options:
+        raise CatalogueError(f"storage options were given for the local path {location}, which takes none")
+    path = Path(location.removeprefix("file://"))
+    return _open_zip(path) if path.suffix == ".zip" else LocalStore(path, read_only=read_only)
+
+
+def _open_zip(path: Path) -> ZipStore:
+    if not path.is_file():
+        raise CatalogueError(f"{path}: no such zip; one is made from a store by s2cmc export zip, not by converting")
     try:
-        return FsspecStore.from_url(location, storage_options=dict(storage_options or {}), read_only=read_only)
-    except (ImportError, ValueError) as error:
-        raise CatalogueError(f"{location}: {error}") from None
+        with zipfile.ZipFile(path):
+            return ZipStore(path, read_only=True)
+    except zipfile.BadZipFile as error:
+        raise CatalogueError(f"{path} is not a whole zip archive ({error}); export or download it again") from None
 
 
 def get_json(store: Store, key: str) -> dict[str, Any] | None:

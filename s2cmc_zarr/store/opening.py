@@ -66,7 +66,7 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     Examples
     --------
     >>> ds = open_store("catalogue.zarr")  # doctest: +SKIP
-    >>> ds.reflectance.sel(band="B11").isel(scene=ds.tags.sel(tag="snow/ice"))  # doctest: +SKIP
+    >>> ds.reflectance.sel(band="B11").isel(scene=ds.tags.sel(tag="snow/ice").values)  # doctest: +SKIP
     """
     store = url if isinstance(url, Store) else connect(url, storage_options)
     attributes = root_attributes(store)

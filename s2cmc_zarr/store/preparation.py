@@ -18,12 +18,11 @@ def prepare(plan: Plan) -> None:
     Every step can be repeated, so a run that dies here is continued like any other.
     """
     store = plan.store
+    # Those of scenes that are not to be kept must not be taken for the new ones.
+    delete_records(store, keep=plan.records)
     if plan.state == "complete":
         for scene, record in plan.records.items():
             write_record(store, scene, record)
-    else:
-        # Those of scenes that are not to be kept must not be taken for the new ones.
-        delete_records(store, keep=plan.records)
     # From here on the store is incomplete, and says which scenes it is to have.
     layout.write_root(store, plan.attributes)
     if not plan.records:

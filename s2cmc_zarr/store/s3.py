@@ -18,7 +18,8 @@ from zarr.abc.store import Store
 from zarr.storage import ObjectStore
 
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.storage import SILENCE_SECONDS, retry_seconds
+from s2cmc_zarr.retrying import retry_seconds
+from s2cmc_zarr.storage import SILENCE_SECONDS
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -89,7 +90,10 @@ def object_store(url: str, storage_options: Mapping[str, Any], *, read_only: boo
             "timeout": _LONGEST_REQUEST,
         },
         # The number is more than fits into the time.
-        retry_config={"max_retries": 100 if retry_seconds() else 0, "retry_timeout": timedelta(seconds=retry_seconds())},
+        retry_config={
+            "max_retries": 100 if retry_seconds() else 0,
+            "retry_timeout": timedelta(seconds=retry_seconds()),
+        },
         **config,
     )
     return ObjectStore(store, read_only=read_only)

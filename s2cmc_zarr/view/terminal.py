@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +17,6 @@ def print_table(
     *,
     percent: Sequence[str] = (),
     caption: str | None = None,
-    console: Console | None = None,
 ) -> None:
     """Print a DataFrame as a table; NaN as a dash, whole numbers with thousands separated.
 
@@ -29,9 +29,15 @@ def print_table(
         Columns of fractions that are printed as percent.
     caption : str, optional
         What a reader must know to read the table.
-    console : rich.console.Console, optional
     """
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for name in frame.index.names:
         table.add_column(str(name or ""), no_wrap=True)
     for name in frame.columns:
@@ -40,7 +46,12 @@ def print_table(
         keys = index if isinstance(index, tuple) else (index,)
         cells = [_format(value, name in percent) for name, value in zip(frame.columns, row, strict=True)]
         table.add_row(*map(str, keys), *cells)
-    (console or Console()).print(table)
+    console = Console()
+    # A table that is squeezed hides figures; one that is too wide can be scrolled.
+    natural = console.measure(table, options=console.options.update(width=10_000)).maximum
+    console.width = max(console.width, natural)
+    console.print()
+    console.print(table, crop=False)
 
 
 def _format(value: object, percent: bool) -> str:

@@ -1,0 +1,134 @@
+"""Whatever dies, and when: the store says that it is incomplete, and the next run completes it."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import dask
+import distributed
+import numpy as np
+import pytest
+
+from releases import PlainRelease
+from s2cmc_zarr import CatalogueError, IncompleteStoreWarning, convert, open_store, verify
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return PlainRelease(size=256).write(tmp_path_factory.mktemp("dying") / "release")
+
+
+def check_incomplete_or_whole(store: Path, release: Path) -> None:
+    """A store that opens without a warning is complete, and then it is right."""
+    if not (store / "zarr.json").exists():
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ds = open_store(store)
+    if not caught:
+        assert verify(store, release).passed
+    else:
+        assert issubclass(caught[0].category, IncompleteStoreWarning)
+        assert f"of {ds.sizes['scene']} scenes are missing" in str(caught[0].message)
+
+
+def test_a_process_is_killed_at_random_moments(release: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["s2cmc_zarr"])
+    moments = np.random.default_rng(20)
+    store, killed, runs = tmp_path / "S.zarr", 0, 0
+    convert_once = context.Process(target=convert, args=(release, tmp_path / "warm.zarr"))
+    begun = time.monotonic()
+    convert_once.start()
+    convert_once.join()
+    needed = time.monotonic() - begun
+    while killed < KILLS and runs < 10 * KILLS:
+        runs += 1
+        # Often begun anew, so that every phase has its share.
+        process = context.Process(target=convert, args=(release, store), kwargs={"overwrite": runs % 4 == 0})
+        process.start()
+        time.sleep(moments.uniform(0, needed))
+        if process.is_alive():
+            process.kill()
+        process.join()
+        killed += process.exitcode == -signal.SIGKILL
+        check_incomplete_or_whole(store, release)
+    assert killed == KILLS
+    convert(release, store)
+    assert verify(store, release).passed
+
+
+def test_workers_are_killed_at_random_moments(release: Path, tmp_path: Path) -> None:
+    moments = np.random.default_rng(4)
+    killed, stop = [0], threading.Event()
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+
+        def kill() -> None:
+            while not stop.wait(moments.uniform(0, 0.3)):
+                processes = [nanny.process for nanny in cluster.workers.values() if nanny.process]
+                pids = [process.pid for process in processes if process.pid and process.status.name == "running"]
+                if pids and killed[0] < KILLS:
+                    os.kill(int(moments.choice(pids)), signal.SIGKILL)
+                    killed[0] += 1
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            deadline = time.monotonic() + 240
+            store, number = tmp_path / "0.zarr", 0
+            while killed[0] < KILLS and time.monotonic() < deadline:
+                try:
+                    convert(release, store)
+                    assert verify(store, release).passed
+                    number += 1
+                    store = tmp_path / f"{number}.zarr"
+                except CatalogueError as error:
+                    if "workers of the Dask cluster died" not in str(error):
+                        raise
+                    check_incomplete_or_whole(store, release)
+        finally:
+            stop.set()
+            killer.join()
+        assert killed[0] == KILLS
+        convert(release, store)
+        assert verify(store, release).passed
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(release: Path, small_disk: Path) -> None:
+    store = small_disk / "S.zarr"
+    with pytest.raises((CatalogueError, OSError), match=os.strerror(errno.ENOSPC)):
+        convert(release, store)
+    check_incomplete_or_whole(store, release)
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    done = convert(release, store)
+    assert done.kept + len(done.written) == 5
+    assert verify(store, release).passed
