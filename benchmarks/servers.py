@@ -12,8 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -62,7 +60,7 @@ def s3_server() -> Iterator[dict[str, Any]]:
             server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
         try:
             endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-            _wait(endpoint, server, directory / "log")
+            _wait(ports["s3.port"], server, directory / "log")
             options = {"key": key, "secret": secret, "client_kwargs": {"endpoint_url": endpoint}}
             _make_bucket(options)
             yield options
@@ -79,16 +77,13 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _wait(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + PATIENCE
     while server.poll() is None and time.monotonic() < end:
-        try:
-            urllib.request.urlopen(f"{endpoint}/status", timeout=1).close()
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     raise SystemExit(f"the S3 server did not start:\n{log.read_text()[-2000:]}")
 
 

@@ -99,6 +99,9 @@ def convert(
         PresetName | None,
         typer.Option(help="Layout and codec, all lossless; default: that of the store, or balanced."),
     ] = None,
+    packed: Annotated[
+        bool, typer.Option("--packed", help="Round reflectance to 1e-4 in 16 bits; says the largest error.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Go on although another run seems to write to the store.")
@@ -119,6 +122,7 @@ def convert(
                 bands=None if bands is None else bands.replace(",", " ").split(),
                 on_defect=on_defect,
                 preset=preset,
+                packed=packed,
                 overwrite=overwrite,
                 take_over=take_over,
                 progress=_bar(quiet),

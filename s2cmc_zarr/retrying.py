@@ -102,13 +102,13 @@ def naming(what: str) -> Iterator[None]:
     Raises
     ------
     StorageError
-        For each `StorageError` and each error of the operating system or of a storage client.
+        For each `StorageError` and each error of the operating system.
     """
     try:
         yield
     except StorageError as error:
         raise StorageError(f"{what}: {error}") from None
-    except _client_errors() as error:
+    except OSError as error:
         raise StorageError(f"{what}: {explain(error)}") from None
 
 
@@ -134,9 +134,12 @@ def explain(error: BaseException) -> str:
         return "it is not there"
     if isinstance(error, PermissionError):
         return "access was denied; check the credentials and what they permit"
+    if isinstance(error, TypeError):
+        return f"a storage option is not known: {error}"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time" + _persistence(error)
     # obstore tells how it tried, then why that failed, then the body of the answer.
-    reason = str(error).partition("\n")[0].rpartition(" - ")[2].partition(": <")[0] or "no answer"
-    return f"{reason} ({kind})" + _persistence(error)
+    return (str(error).partition("\n")[0].rpartition(" - ")[2].partition(": <")[0] or kind) + _persistence(error)
 
 
 def _policy() -> dict[str, Any]:
@@ -149,7 +152,8 @@ def _policy() -> dict[str, Any]:
 
 
 def _give_up(what: str, error: BaseException) -> NoReturn:
-    if isinstance(error, FileNotFoundError):
+    of_an_option = isinstance(error, TypeError) and "unexpected keyword argument" in str(error)
+    if isinstance(error, FileNotFoundError | TypeError) and not of_an_option:
         raise error
     raise StorageError(f"cannot {what}: {explain(error)}") from None
 
@@ -159,7 +163,8 @@ def _persistence(error: BaseException) -> str:
 
 
 def _client_errors() -> tuple[type[BaseException], ...]:
-    return (OSError, aiohttp.ClientError, http.client.HTTPException, *_loaded(_CLIENT_ERRORS))
+    # TypeError is what becomes of storage options that fsspec does not know but passes on.
+    return (OSError, TypeError, aiohttp.ClientError, http.client.HTTPException, *_loaded(_CLIENT_ERRORS))
 
 
 def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:

@@ -198,6 +198,10 @@ ATTRIBUTES: Final[MappingProxyType[str, dict[str, Any]]] = MappingProxyType(
         "defects": {"long_name": "what contradicts the published layout or the tag table", "comment": "empty: nothing"},
         "mask_class_count": {"long_name": "pixels of each class counted in the mask when converted", "units": "1"},
         "converted": {"long_name": "whether the scene's arrays were written"},
+        "packing_error": {
+            "long_name": "largest error of reflectance that packing to 16 bits made",
+            "units": "1",
+        },
         "reflectance_sha256": {
             "long_name": "SHA-256 of the reflectance as released",
             "comment": "of the little-endian float32 values (row, column, band) of the store's bands, no NPY header",

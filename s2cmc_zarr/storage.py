@@ -32,10 +32,13 @@ def open_file_system(
     CatalogueError
         If there is no such file system, its package is not installed, or the URL contains a password.
     """
+    options = file_system_options(url, storage_options)
     try:
-        fs, path = fsspec.url_to_fs(url, **file_system_options(url, storage_options))
-    except (ImportError, ValueError, TypeError) as error:
-        raise CatalogueError(missing_package(url) if isinstance(error, ImportError) else f"{url}: {error}") from None
+        fs, path = fsspec.url_to_fs(url, **options)
+    except ImportError as error:
+        raise CatalogueError(missing_package(url, error)) from None
+    except (ValueError, TypeError) as error:
+        raise CatalogueError(f"{url}: {error}") from None
     return fs, path
 
 
@@ -59,11 +62,11 @@ def file_system_options(url: str, storage_options: Mapping[str, Any] | None) -> 
     return options
 
 
-def missing_package(url: str) -> str:
+def missing_package(url: str, error: ImportError) -> str:
     """Say what to install for a URL."""
-    protocol = url.partition("://")[0]
-    package = "'s2cmc-zarr[s3]'" if protocol in ("s3", "s3a") else f"the fsspec package for {protocol}://"
-    return f"{protocol}:// needs a package that is not installed; pip install {package}"
+    if url.startswith(("s3://", "s3a://")):
+        return f"{url}: S3 needs packages that are not installed; pip install 's2cmc-zarr[s3]'"
+    return f"{url}: {error}"
 
 
 def read(fs: fsspec.AbstractFileSystem, path: str, start: int | None = None, end: int | None = None) -> bytes:

@@ -23,6 +23,7 @@ from s2cmc_zarr.store import layout
 from s2cmc_zarr.store.claim import claim, is_claimed
 from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.opening import open_store
+from s2cmc_zarr.store.packing import pack
 from s2cmc_zarr.store.planning import Plan, make_plan
 from s2cmc_zarr.store.preparation import prepare
 from s2cmc_zarr.store.presets import Encoding, PresetName, encoding
@@ -51,12 +52,15 @@ class Conversion:
         What is wrong with scenes that are in the store, by id.
     lacking : tuple of str
         What of the published catalogue the source does not have.
+    packing_error : float or None
+        Largest error of reflectance in a packed store.
     """
 
     written: tuple[str, ...]
     kept: int
     defects: dict[str, str]
     lacking: tuple[str, ...]
+    packing_error: float | None
 
 
 def convert(
@@ -66,6 +70,7 @@ def convert(
     scenes: str | Iterable[str] | None = None,
     bands: Iterable[str] | None = None,
     preset: PresetName | None = None,
+    packed: bool = False,
     on_defect: OnDefect = "raise",
     overwrite: bool = False,
     take_over: bool = False,
@@ -93,6 +98,9 @@ def convert(
     preset : {"balanced", "archive", "training"}, optional
         How reflectance is chunked and compressed, losslessly in any case: for all ways of reading (the default for a
         new store), as small as possible, or for random patches of all bands.
+    packed : bool
+        Round reflectance to whole digital numbers of 16 bits: under half the size, not lossless. The largest error
+        of every scene is in the coordinate ``packing_error``; a value that does not fit is a defect.
     on_defect : {"raise", "skip", "mark"}
         What to do about scenes that contradict the published layout or the tag table: fail before anything is
         written, leave them out, or keep them with the coordinate ``defects`` saying what is wrong and pixels without
@@ -122,7 +130,7 @@ def convert(
     if bands is not None:
         release = release.select_bands(bands)
     target = connect(store, storage_options)
-    plan = make_plan(release, target, scenes=scenes, preset=preset, overwrite=overwrite)
+    plan = make_plan(release, target, scenes=scenes, preset=preset, packed=packed, overwrite=overwrite)
     if plan.is_done and not is_claimed(target) and not has_records(target):
         return _summary(plan, open_store(target), ())
     if not plan.is_done:
@@ -130,7 +138,7 @@ def convert(
     target = target.with_read_only(False)
     with claim(target, take_over=take_over):
         # Again, since another run may have gone on in between.
-        plan = make_plan(release, target, scenes=scenes, preset=preset, overwrite=overwrite)
+        plan = make_plan(release, target, scenes=scenes, preset=preset, packed=packed, overwrite=overwrite)
         if plan.is_done:
             # An earlier run died between publishing and tidying up.
             delete_records(target)
@@ -142,7 +150,7 @@ def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
     """Do what a plan says; see `convert`."""
     prepare(plan)
     encodings = {str(name): encoding(str(name), plan.preset) for name in plan.dataset.data_vars}
-    target = delayed(Target(plan.release, plan.store, encodings), pure=True, traverse=False)
+    target = delayed(Target(plan.release, plan.store, encodings, plan.packed), pure=True, traverse=False)
     positions = {scene: position for position, scene in enumerate(plan.scenes)}
     tasks = [
         delayed(write_scene, pure=False)(target, scene, positions[scene], dask_key_name=f"convert-{scene}")
@@ -163,6 +171,7 @@ class Target:
     release: Release
     store: Store
     encodings: Mapping[str, Encoding]
+    packed: bool
 
 
 def write_scene(target: Target, scene: str, position: int) -> Record:
@@ -182,6 +191,10 @@ def write_scene(target: Target, scene: str, position: int) -> Record:
     """
     try:
         values, digests = read_with_digests(target.release, scene, tuple(target.encodings))
+        packing_error = 0.0
+        if target.packed and "reflectance" in values:
+            values["reflectance"], packing_error = pack(values["reflectance"], scene)
+            digests["reflectance"] = released_digest("reflectance", values["reflectance"])
     except DefectError as error:
         if target.release.on_defect == "raise":
             raise
@@ -191,7 +204,7 @@ def write_scene(target: Target, scene: str, position: int) -> Record:
     for variable, array in values.items():
         write_shard(target.store, variable, position, array, target.encodings[variable])
     counts = count_labels(values["mask"]).tolist() if "mask" in values else [0, 0, 0]
-    record = Record(converted=True, position=position, mask_class_count=counts, sha256=digests)
+    record = Record(True, position, counts, digests, packing_error=packing_error)
     write_record(target.store, scene, record)
     return record
 
@@ -220,10 +233,10 @@ def released_digest(variable: str, values: npt.NDArray[Any]) -> str:
     ----------
     variable : str
     values : numpy.ndarray
-        One scene: (band, y, x) float32, (y, x) uint8 or (ty, tx, rgb) uint8.
+        One scene: (band, y, x) float32 or packed uint16, (y, x) uint8 or (ty, tx, rgb) uint8.
     """
     if variable == "reflectance":
-        released = np.ascontiguousarray(np.moveaxis(values, 0, -1), dtype="<f4")
+        released = np.ascontiguousarray(np.moveaxis(values, 0, -1), dtype=values.dtype.newbyteorder("<"))
     elif variable == "thumbnail":
         released = np.ascontiguousarray(values)
     else:
@@ -237,4 +250,5 @@ def _summary(plan: Plan, dataset: xr.Dataset, written: tuple[str, ...]) -> Conve
         for scene, text in zip(dataset["scene"].values, dataset["defects"].values, strict=True)
         if text
     }
-    return Conversion(written, len(plan.records), defects, plan.release.lacking)
+    error = float(dataset["packing_error"].max()) if plan.packed else None
+    return Conversion(written, len(plan.records), defects, plan.release.lacking, error)

@@ -12,11 +12,12 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
 from s2cmc_zarr.schema import ATTRIBUTES, DIMS, DTYPES, FILL_VALUES
+from s2cmc_zarr.store import packing
 from s2cmc_zarr.store.objects import ROOT, copy_all, delete, delete_folder, get_json, put_json
 from s2cmc_zarr.store.presets import PresetName, encoding
 
 
-def create_arrays(store: Store, dataset: xr.Dataset, preset: PresetName) -> None:
+def create_arrays(store: Store, dataset: xr.Dataset, preset: PresetName, *, packed: bool) -> None:
     """Create the arrays of pixels, or enlarge those that are there, without writing a chunk.
 
     Parameters
@@ -26,6 +27,8 @@ def create_arrays(store: Store, dataset: xr.Dataset, preset: PresetName) -> None
         Whose arrays say names and shapes; one shard of each will be one scene.
     preset : str
         For `reflectance`.
+    packed : bool
+        Whether `reflectance` holds digital numbers of 16 bits.
     """
     group = zarr.open_group(store, mode="r+", use_consolidated=False)
     for name in DIMS:
@@ -38,16 +41,20 @@ def create_arrays(store: Store, dataset: xr.Dataset, preset: PresetName) -> None
                 array.resize(shape)
             continue
         how = encoding(name, preset)
+        dtype, fill_value, attributes = DTYPES[name], FILL_VALUES[name], ATTRIBUTES[name]
+        if packed and name == "reflectance":
+            dtype, fill_value = packing.DTYPE, packing.FILL_VALUE
+            attributes = attributes | packing.ATTRIBUTES
         group.create_array(
             name,
             shape=shape,
-            dtype=DTYPES[name],
+            dtype=dtype,
             shards=how.shards(shape[1:]),
             chunks=how.chunks(shape[1:]),
-            **how.zarr_codecs(np.dtype(DTYPES[name]).itemsize),
-            fill_value=FILL_VALUES[name],
+            **how.zarr_codecs(np.dtype(dtype).itemsize),
+            fill_value=fill_value,
             dimension_names=DIMS[name],
-            attributes=ATTRIBUTES[name],
+            attributes=attributes,
         )
 
 

@@ -52,8 +52,7 @@ def _open_zip(path: Path) -> ZipStore:
     if not path.is_file():
         raise CatalogueError(f"{path}: no such zip; one is made from a store by s2cmc export zip, not by converting")
     try:
-        with zipfile.ZipFile(path):
-            return ZipStore(path, read_only=True)
+        return sync(ZipStore.open(path, mode="r", read_only=True))
     except zipfile.BadZipFile as error:
         raise CatalogueError(f"{path} is not a whole zip archive ({error}); export or download it again") from None
 

@@ -14,7 +14,7 @@ from zarr.abc.store import Store
 from s2cmc_zarr.errors import CatalogueError, IncompleteStoreWarning
 from s2cmc_zarr.release.backend import is_release, open_release
 from s2cmc_zarr.release.dataset import chunk_by_scene
-from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
+from s2cmc_zarr.schema import DIMS, DTYPES, SCHEMA_VERSION
 from s2cmc_zarr.store.objects import ROOT, connect, get_json
 from s2cmc_zarr.store.records import read_records, record_coordinates
 
@@ -76,6 +76,8 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     if complete or attributes.get("laid_out"):
         dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
         dataset = chunk_by_scene(dataset)
+        if attributes["packed"] and "reflectance" in dataset:
+            dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
     else:
         dataset = xr.Dataset(coords={"scene": attributes["planned_scenes"]}, attrs=attributes)
     for name, variable in dataset.variables.items():

@@ -45,6 +45,8 @@ class Plan:
         The store as found.
     preset : str
         How reflectance is encoded.
+    packed : bool
+        Whether reflectance is packed to 16 bits.
     """
 
     release: Release
@@ -55,6 +57,7 @@ class Plan:
     pending: tuple[str, ...]
     state: State
     preset: PresetName
+    packed: bool
 
     @property
     def scenes(self) -> list[str]:
@@ -74,6 +77,7 @@ def make_plan(
     *,
     scenes: str | Iterable[str] | None = None,
     preset: PresetName | None = None,
+    packed: bool = False,
     overwrite: bool = False,
 ) -> Plan:
     """Compare a source with a store.
@@ -86,6 +90,8 @@ def make_plan(
         What to convert, see `select_scenes`; all by default. Scenes that are in the store already stay there.
     preset : str, optional
         Default: that of the store, or else ``"balanced"``.
+    packed : bool
+        Pack reflectance to 16 bits.
     overwrite : bool
         Plan as if the store were empty.
 
@@ -102,9 +108,9 @@ def make_plan(
         raise CatalogueError(f"{store} exists and is no store of the catalogue; choose another place or remove it")
     if found is None or overwrite:
         state: State = "absent" if found is None else found["conversion"]
-        return _plan(release, store, wanted, {}, state, preset or "balanced")
+        return _plan(release, store, wanted, {}, state, preset or "balanced", packed)
     preset = preset or found["preset"]
-    if difference := _difference(found, _attributes(release, release_dataset(release), preset)):
+    if difference := _difference(found, _attributes(release, release_dataset(release), preset, packed)):
         raise CatalogueError(
             f"{store} was converted from another source: {difference}. "
             "Choose another store, or --overwrite (overwrite=True) to replace it"
@@ -119,7 +125,9 @@ def make_plan(
         raise CatalogueError(f"{store} has {len(missing)} scenes that the source lacks, the first is {missing[0]}")
     members = {*planned, *wanted}
     done = {scene: record for scene, record in records.items() if record.converted}
-    return _plan(release, store, [scene for scene in release.table.index if scene in members], done, state, preset)
+    return _plan(
+        release, store, [scene for scene in release.table.index if scene in members], done, state, preset, packed
+    )
 
 
 def _plan(
@@ -129,14 +137,17 @@ def _plan(
     records: dict[str, Record],
     state: State,
     preset: PresetName,
+    packed: bool,
 ) -> Plan:
     release = release.select(scenes)
     dataset = release_dataset(release)
     pending = tuple(scene for scene in scenes if scene not in records)
-    return Plan(release, store, dataset, _attributes(release, dataset, preset), records, pending, state, preset)
+    return Plan(
+        release, store, dataset, _attributes(release, dataset, preset, packed), records, pending, state, preset, packed
+    )
 
 
-def _attributes(release: Release, dataset: xr.Dataset, preset: PresetName) -> dict[str, Any]:
+def _attributes(release: Release, dataset: xr.Dataset, preset: PresetName, packed: bool) -> dict[str, Any]:
     version = importlib.metadata.version("s2cmc-zarr")
     return {
         **ROOT_ATTRIBUTES,
@@ -148,6 +159,7 @@ def _attributes(release: Release, dataset: xr.Dataset, preset: PresetName) -> di
         "scene_size": list(release.size),
         "bands": list(release.bands),
         "preset": preset,
+        "packed": packed,
         "conversion": "incomplete",
         "planned_scenes": dataset["scene"].values.tolist(),
     }
@@ -155,7 +167,7 @@ def _attributes(release: Release, dataset: xr.Dataset, preset: PresetName) -> di
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
     """Say how a store differs from what a source would make, if it does."""
-    for name in ("scene_size", "bands", "preset", "on_defect"):
+    for name in ("scene_size", "bands", "preset", "packed", "on_defect"):
         if found.get(name) != wanted[name]:
             return f"{name} is {found.get(name)!r} there, {wanted[name]!r} here"
     before, now = found.get("source_digests", {}), wanted["source_digests"]

@@ -27,7 +27,7 @@ def prepare(plan: Plan) -> None:
     layout.write_root(store, plan.attributes)
     if not plan.records:
         clear(store, keep=(CLAIM,))
-    layout.create_arrays(store, plan.dataset, plan.preset)
+    layout.create_arrays(store, plan.dataset, plan.preset, packed=plan.packed)
     _place_shards(plan)
     layout.create_coordinates(store, record_coordinates(plan.dataset, {}))
 

@@ -33,6 +33,8 @@ class Record:
         Digest of each of its arrays, as `schema.ATTRIBUTES` describes them.
     defects : list of str
         What was found to be wrong while converting it.
+    packing_error : float
+        Largest error that packing made.
     """
 
     converted: bool = False
@@ -40,6 +42,7 @@ class Record:
     mask_class_count: list[int] = field(default_factory=lambda: [0] * len(LABELS))
     sha256: dict[str, str] = field(default_factory=dict)
     defects: list[str] = field(default_factory=list)
+    packing_error: float = 0.0
 
 
 def write_record(store: Store, scene: str, record: Record) -> None:
@@ -93,6 +96,7 @@ def record_coordinates(dataset: xr.Dataset, records: Mapping[str, Record]) -> xr
         if variable in dataset:
             digests = np.array([row.sha256.get(variable, "") for row in rows], dtype=str)
             values[f"{variable}_sha256"] = ("scene", digests)
+    values["packing_error"] = ("scene", np.array([row.packing_error for row in rows], dtype=np.float64))
     known = dataset["defects"].values.tolist() if "defects" in dataset else [""] * len(rows)
     joined = ["; ".join(filter(None, [old, *row.defects])) for old, row in zip(known, rows, strict=True)]
     values["defects"] = ("scene", np.array(joined, dtype=str))
@@ -103,7 +107,13 @@ def record_coordinates(dataset: xr.Dataset, records: Mapping[str, Record]) -> xr
 
 def record_names(dataset: xr.Dataset) -> list[str]:
     """Names of the coordinates that `record_coordinates` sets."""
-    return ["converted", "mask_class_count", "defects", *(f"{name}_sha256" for name in DIMS if name in dataset)]
+    return [
+        "converted",
+        "mask_class_count",
+        "defects",
+        "packing_error",
+        *(f"{name}_sha256" for name in DIMS if name in dataset),
+    ]
 
 
 def records_of(dataset: xr.Dataset) -> dict[str, Record]:
@@ -115,6 +125,7 @@ def records_of(dataset: xr.Dataset) -> dict[str, Record]:
             records[str(scene)] = Record(
                 converted=True,
                 position=position,
+                packing_error=float(dataset["packing_error"].values[position]),
                 mask_class_count=dataset["mask_class_count"].values[position].tolist(),
                 sha256={name: str(values[position]) for name, values in digests.items() if values[position]},
             )

@@ -51,8 +51,8 @@ class RemoteStore(WrapperStore[Store]):
                 store = object_store(url, storage_options or {}, read_only=read_only)
             if store is None:
                 store = FsspecStore.from_url(url, storage_options=options, read_only=read_only)
-        except ImportError:
-            raise CatalogueError(missing_package(url)) from None
+        except ImportError as error:
+            raise CatalogueError(missing_package(url, error)) from None
         except CatalogueError:
             raise
         except (ValueError, TypeError) as error:

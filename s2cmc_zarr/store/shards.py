@@ -16,6 +16,7 @@ from numcodecs import blosc
 from zarr.abc.store import Store
 
 from s2cmc_zarr.schema import FILL_VALUES
+from s2cmc_zarr.store import packing
 from s2cmc_zarr.store.objects import put_bytes
 from s2cmc_zarr.store.presets import Encoding
 
@@ -42,7 +43,8 @@ def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any]
     encoding : Encoding
         That of the array's metadata.
     """
-    shard = encode_shard(values, encoding, FILL_VALUES[name])
+    fill_value = packing.FILL_VALUE if values.dtype == packing.DTYPE else FILL_VALUES[name]
+    shard = encode_shard(values, encoding, fill_value)
     put_bytes(store, shard_key(name, position, values.ndim + 1), shard)
 
 

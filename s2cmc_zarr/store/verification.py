@@ -22,6 +22,7 @@ from s2cmc_zarr.schema import DIMS
 from s2cmc_zarr.store.conversion import released_digest
 from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.opening import open_store
+from s2cmc_zarr.store.packing import pack
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def _compare_with_release(
         return [(scene, variable, f"cannot be read from the release ({error})")]
     if released is None:
         return []
+    if released.dtype != values.dtype:
+        released, _ = pack(released, scene)
     if released.shape != values.shape:
         return [(scene, variable, f"has shape {values.shape}, the release {released.shape}")]
     different = int(np.count_nonzero(_bits(released) != _bits(values)))

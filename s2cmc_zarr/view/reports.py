@@ -39,6 +39,8 @@ def print_conversion(done: Conversion, store: str) -> None:
         console.print(f"{len(done.written)} scene(s) converted, {done.kept} there before: {escape(store)}")
     else:
         console.print(f"Nothing to convert: all {done.kept} scenes are in {escape(store)}")
+    if done.packing_error is not None:
+        console.print(f"Packed to 16 bits; the largest error of reflectance is {done.packing_error:.2e}")
     if done.lacking:
         console.print(f"Not in the source: {', '.join(done.lacking)}")
     if done.defects:
