@@ -8,7 +8,7 @@ from s2cmc_zarr.release import make_replica, open_release
 from s2cmc_zarr.scoring.metrics import metrics
 from s2cmc_zarr.scoring.models import load_model
 from s2cmc_zarr.scoring.scores import score
-from s2cmc_zarr.store import convert, open_catalogue, open_store, verify
+from s2cmc_zarr.store import convert, export_zip, open_catalogue, open_store, verify
 
 __version__ = version("s2cmc-zarr")
 
@@ -19,6 +19,7 @@ __all__ = [
     "IncompleteStoreWarning",
     "__version__",
     "convert",
+    "export_zip",
     "load_model",
     "make_replica",
     "metrics",

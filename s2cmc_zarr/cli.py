@@ -36,6 +36,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+export = typer.Typer(
+    name="export",
+    help="Write a store in another form.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(export)
 errors = Console(stderr=True)
 CONNECT_TIMEOUT = "10s"
 
@@ -218,6 +225,21 @@ def demo(
     """Go the whole way on a simulated catalogue: make it, convert, verify, analyse, score."""
     if not run_demo(directory, scenes=scenes, size=size, progress=_bar(quiet)):
         raise typer.Exit(1)
+
+
+@export.command("zip", epilog="Example: s2cmc export zip catalogue.zarr catalogue.zarr.zip")
+def export_zip(
+    store: Store,
+    path: Annotated[Path, typer.Argument(metavar="OUT.zarr.zip", help="The zip to write, on this machine.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    storage_options: StorageOptions = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a store as one zip that Zarr reads in place, to be published or sent."""
+    written = s2cmc_zarr.export_zip(
+        store, path, overwrite=overwrite, storage_options=_options(storage_options), progress=_bar(quiet)
+    )
+    typer.echo(f"Exported: {written}")
 
 
 def _version(wanted: bool) -> None:

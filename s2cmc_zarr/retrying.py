@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
@@ -28,7 +29,7 @@ _CLIENT_ERRORS: Final = {
     "azure.core.exceptions": ("AzureError",),
 }
 _TRANSIENT_CLIENT_ERRORS: Final = {
-    "botocore.exceptions": ("HTTPClientError", "IncompleteReadError"),
+    "botocore.exceptions": ("ConnectionError", "HTTPClientError", "IncompleteReadError"),
     "azure.core.exceptions": ("ServiceRequestError", "ServiceResponseError"),
 }
 _TRANSIENT: Final = (
@@ -38,6 +39,7 @@ _TRANSIENT: Final = (
     aiohttp.ClientPayloadError,
     http.client.IncompleteRead,
 )
+_QUERY: Final = re.compile(r"\?[^\s\"']*")
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -114,10 +116,10 @@ def naming(what: str) -> Iterator[None]:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed a little later: no connection, no answer in time, an overloaded server."""
+    if isinstance(error, _TRANSIENT + _loaded(_TRANSIENT_CLIENT_ERRORS)):
+        return True
     status = status_of(error)
-    if status is not None:
-        return status in (408, 425, 429) or (status >= 500 and status != 501)
-    return isinstance(error, _TRANSIENT + _loaded(_TRANSIENT_CLIENT_ERRORS))
+    return status is not None and (status in (408, 425, 429) or (status >= 500 and status != 501))
 
 
 def explain(error: BaseException) -> str:
@@ -139,7 +141,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time" + _persistence(error)
     # obstore tells how it tried, then why that failed, then the body of the answer.
-    return (str(error).partition("\n")[0].rpartition(" - ")[2].partition(": <")[0] or kind) + _persistence(error)
+    reason = str(error).partition("\n")[0].rpartition(" - ")[2].partition(": <")[0]
+    return (_QUERY.sub("", reason) or kind) + _persistence(error)
 
 
 def _policy() -> dict[str, Any]:
@@ -176,6 +179,8 @@ def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], 
 
 def status_of(error: BaseException) -> int | None:
     """HTTP status of an answer, as aiohttp, gcsfs and botocore give it; s3fs names botocore's error as the cause."""
+    if isinstance(error, aiohttp.ClientPayloadError):  # of which the cause has a status that no server sent
+        return None
     for candidate in (error, error.__cause__):
         for name in ("status", "status_code", "code"):
             if isinstance(value := getattr(candidate, name, None), int):

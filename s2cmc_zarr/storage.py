@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import fsspec
@@ -19,7 +20,8 @@ SILENCE_SECONDS: Final = 30
 """A connection on which nothing arrives for so long has failed."""
 
 _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
-_PASSWORD: Final = re.compile(r"://[^/]*:[^/]*@")
+_PASSWORD: Final = re.compile(r"://[^/@\[]*:(?!\d+(/|$))[^@]*@")
+"""What is between the first colon and the @, unless that is a port and the @ stands in the path."""
 
 
 def open_file_system(
@@ -34,6 +36,7 @@ def open_file_system(
     """
     options = file_system_options(url, storage_options)
     try:
+        urlsplit(url).port  # noqa: B018  # raises ValueError
         fs, path = fsspec.url_to_fs(url, **options)
     except ImportError as error:
         raise CatalogueError(missing_package(url, error)) from None

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from s2cmc_zarr.analysis import Output, map_scenes
+from s2cmc_zarr.analysis.scenes import Output, map_scenes
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels import confusion, count_values, has_data
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED

@@ -76,7 +76,7 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     if complete or attributes.get("laid_out"):
         dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
         dataset = chunk_by_scene(dataset)
-        if attributes["packed"] and "reflectance" in dataset:
+        if attributes.get("packed") and "reflectance" in dataset:
             dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
     else:
         dataset = xr.Dataset(coords={"scene": attributes["planned_scenes"]}, attrs=attributes)

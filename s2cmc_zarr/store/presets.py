@@ -82,9 +82,9 @@ def _check_pcodec() -> None:
 
 PRESETS: Final[MappingProxyType[PresetName, Encoding]] = MappingProxyType(
     {
-        "balanced": Encoding((1, 511, 511), "zstd", 1, "shuffle", 2**18),
-        "archive": Encoding((1, 1022, 1022), "pcodec", 8),
-        "training": Encoding((13, 146, 146), "zstd", 1, "shuffle", 2**18),
+        "balanced": Encoding((1, 1022, 1022), "zstd", 1, "shuffle", 2**18),
+        "archive": Encoding((1, 1022, 1022), "pcodec", 12),
+        "training": Encoding((13, 256, 256), "zstd", 1, "shuffle", 2**18),
     }
 )
 """For `reflectance`."""

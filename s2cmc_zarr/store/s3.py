@@ -57,17 +57,16 @@ def object_store(url: str, storage_options: Mapping[str, Any], *, read_only: boo
         return None
     profile = options.get("profile")
     try:
-        client = _session(profile).create_client(
-            "s3",
-            region_name=options.get("region") or client_options.get("region_name"),
-            endpoint_url=options.get("endpoint_url") or client_options.get("endpoint_url"),
-        )
-        has_credentials = "key" in options or _session(profile).get_credentials() is not None
+        session = _session(profile)
+        region = options.get("region") or client_options.get("region_name") or session.get_config_variable("region")
+        endpoint_url = options.get("endpoint_url") or client_options.get("endpoint_url")
+        client = session.create_client("s3", region_name=region, endpoint_url=endpoint_url)
+        has_credentials = "key" in options or session.get_credentials() is not None
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
         raise CatalogueError(f"{url}: {error}") from None
-    endpoint, region = str(client.meta.endpoint_url), client.meta.region_name
+    endpoint = str(client.meta.endpoint_url)
     of_aws = endpoint.endswith(".amazonaws.com")
-    if of_aws and region in (None, "aws-global"):
+    if of_aws and region is None:
         return None
     config: dict[str, Any] = {"region": region or "us-east-1"}
     if not of_aws:
