@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from s2cmc_zarr.analysis.scenes import Output, map_scenes
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
+from s2cmc_zarr.analysis.scenes import Output, map_scenes
 from s2cmc_zarr.kernels import scene_statistics
 from s2cmc_zarr.schema import LABELS
 
