@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -195,17 +196,18 @@ class Report:
     def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Print rows that have the same columns; their first cells name them."""
         self.figures[title] = [dict(row) for row in rows]
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
         for number, column in enumerate(rows[0]):
             table.add_column(column, justify="right" if number else "left", no_wrap=True)
         for row in rows:
             table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()))
+        self.console.print(title, style="bold")
         self.console.print(table, "")
 
 
 def figures(trial: Trial, kinds: Sequence[str]) -> dict[str, Any]:
     """Size in per cent of the values by kind of scene, and MB/s of values."""
-    volume = trial.array[0].nbytes
+    volume = trial.array.nbytes / trial.array.shape[0]
     sizes = {
         f"size {kind} %": round(
             100 * statistics.mean(size for size, of in zip(trial.sizes, kinds, strict=True) if of == kind) / volume, 1
@@ -308,27 +310,35 @@ def measure_settings(report: Report, directory: Path, scene: Scene, quick: bool)
         **{f"concurrency {n}": {"async.concurrency": n} for n in (1, 2, 64)},
         "batches of 8": {"codec_pipeline.batch_size": 8},
     }
+    rounds = 3 if quick else 7
     for codec in (FAST, TODAY, PCO):
         layout = Layout(codec, QUARTER)
+        folder = directory / codec
+        folder.mkdir()
         writing: dict[str, Callable[[], object]] = {}
         reading: dict[str, Callable[[], object]] = {}
         for name, settings in cases.items():
             with zarr.config.set(settings):
-                array = create(LocalStore(directory / "settings" / f"{codec} {name}"), layout, 1, scene)
-            array[0] = scene
-            writing[f"Zarr, {name}"] = functools.partial(
-                _with, settings, functools.partial(array.__setitem__, 0, scene)
-            )
+                array = create(LocalStore(folder / name), layout, rounds, scene)
+            positions = itertools.count()
+            write = functools.partial(_write_next, array.__setitem__, positions, scene)
+            writing[f"Zarr, {name}"] = functools.partial(_with, settings, write)
             reading[f"Zarr, {name}"] = functools.partial(_with, settings, functools.partial(array.__getitem__, 0))
-        shard = directory / "settings" / codec
         for threads in (1, 2):
-            writing[f"bare, {threads} threads"] = functools.partial(bare_write, codec, scene, shard, threads)
-            reading[f"bare, {threads} threads"] = functools.partial(bare_read, codec, scene, shard, threads)
-        write, read = (turns(each, 3 if quick else 7) for each in (writing, reading))
+            put = functools.partial(bare_write, codec, threads, folder / f"{threads}")
+            writing[f"bare, {threads} threads"] = functools.partial(_write_next, put, itertools.count(), scene)
+            get = functools.partial(bare_read, codec, threads, folder / f"{threads}-0", scene)
+            reading[f"bare, {threads} threads"] = get
+        seconds = [turns(each, rounds) for each in (writing, reading)]
         report.table(
             f"Zarr and the same work without it, {layout.name}",
-            [{"how": name, "write ms": 1e3 * write[name], "read ms": 1e3 * read[name]} for name in write],
+            [{"how": name, "write ms": 1e3 * seconds[0][name], "read ms": 1e3 * seconds[1][name]} for name in writing],
         )
+
+
+def _write_next(put: Callable[[int, Scene], object], positions: Iterator[int], scene: Scene) -> None:
+    """Write to a place of its own: over an existing shard Zarr would first read it, whole."""
+    put(next(positions), scene)
 
 
 def _with(settings: Mapping[str, Any], do: Callable[[], object]) -> None:
@@ -354,22 +364,22 @@ def _quarter(scene: Scene, number: int) -> Scene:
     return scene[band, row * height : (row + 1) * height, column * width : (column + 1) * width]
 
 
-def bare_write(codec: str, scene: Scene, path: Path, threads: int) -> None:
+def bare_write(codec: str, threads: int, path: Path, number: int, scene: Scene) -> None:
     """Compress quarter bands in threads and write them to one file behind their lengths."""
     encode = _codec(codec).encode
-    with ThreadPoolExecutor(threads) as pool, path.open("wb") as file:
-        chunks = list(pool.map(lambda number: encode(_quarter(scene, number).copy()), range(4 * len(scene))))
+    with ThreadPoolExecutor(threads) as pool, path.with_name(f"{path.name}-{number}").open("wb") as file:
+        chunks = list(pool.map(lambda part: encode(_quarter(scene, part).copy()), range(4 * len(scene))))
         file.write(np.array([len(chunk) for chunk in chunks]).tobytes())
         file.writelines(chunks)
 
 
-def bare_read(codec: str, scene: Scene, path: Path, threads: int) -> Scene:
-    """Read what `bare_write` wrote."""
-    decode, result, data, count = _codec(codec).decode, np.empty_like(scene), path.read_bytes(), 4 * len(scene)
+def bare_read(codec: str, threads: int, path: Path, like: Scene) -> Scene:
+    """Read what `bare_write` wrote of a scene of the same form."""
+    decode, result, data, count = _codec(codec).decode, np.empty_like(like), path.read_bytes(), 4 * len(like)
     ends = np.cumsum([8 * count, *np.frombuffer(data, np.int64, count)])
 
     def put(number: int) -> None:
-        chunk = np.frombuffer(decode(data[ends[number] : ends[number + 1]]), scene.dtype)
+        chunk = np.frombuffer(decode(data[ends[number] : ends[number + 1]]), like.dtype)
         _quarter(result, number)[...] = chunk.reshape(QUARTER[1:])
 
     with ThreadPoolExecutor(threads) as pool:
@@ -429,13 +439,14 @@ def main() -> None:
             f"zarr {zarr.__version__}, numcodecs {numcodecs.__version__}\n"
         )
         one_of_each = [scenes[kinds.index(kind)] for kind in dict.fromkeys(kinds)]
-        for title, measure in (
+        parts: tuple[tuple[str, Callable[[Path], None]], ...] = (
             ("codecs", lambda into: measure_codecs(report, into, scenes, kinds, arguments.quick)),
             ("chunks", lambda into: measure_chunks(report, into, scenes, kinds, arguments.quick)),
             ("settings", lambda into: measure_settings(report, into, scenes[0], arguments.quick)),
             ("packing", lambda into: measure_packing(report, into, scenes, kinds)),
             ("S3", lambda _: measure_s3(report, one_of_each, arguments.quick)),
-        ):
+        )
+        for title, measure in parts:
             start = time.perf_counter()
             with tempfile.TemporaryDirectory(dir=directory) as into:
                 measure(Path(into))

@@ -147,11 +147,11 @@ class Fault:
 
 @dataclass
 class Served:
-    """A running HTTP server: where, what was asked of it, and what is to go wrong."""
+    """A running HTTP server: where, what was asked of it, whether a client cut an answer off, and what is to fail."""
 
     url: str
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
-    sent: int = 0
+    cut_off: threading.Event = field(default_factory=threading.Event)
     faults: list[Fault] = field(default_factory=list)
 
     def take(self, method: str, path: str) -> Kind | None:
@@ -164,6 +164,7 @@ class Served:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else headers and body of an answer are 40 ms apart
     served: Served
     released: threading.Event
 
@@ -197,20 +198,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD" and status != 204:
             content = content[: len(content) // 2] if kind == "truncate" else content
-            self.served.sent += len(content)
-            with contextlib.suppress(ConnectionError):  # a client that refuses what it is sent
+            try:
                 self.wfile.write(content)
+            except ConnectionError:
+                self.served.cut_off.set()
+                self.close_connection = True
         if kind == "truncate":
             self.close_connection = True
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: what goes wrong here is what a client did on purpose, or what a test will notice."""
+
+
 @contextlib.contextmanager
-def _serve(handler: type[_Handler]) -> Iterator[Served]:
+def _serve(handler: type[_Handler], port: int = 0) -> Iterator[Served]:
     released = threading.Event()
     handler.released = released
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", port), handler) as server:
         handler.served = served = Served(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -224,7 +232,7 @@ def _serve(handler: type[_Handler]) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def http_server(folder: Path, *, ranges: bool = True) -> Iterator[Served]:
+def http_server(folder: Path, *, ranges: bool = True, port: int = 0) -> Iterator[Served]:
     """Serve a folder over HTTP, with its listings, honouring the Range header or ignoring it."""
 
     class Handler(_Handler):
@@ -245,7 +253,7 @@ def http_server(folder: Path, *, ranges: bool = True) -> Iterator[Served]:
             headers |= {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
             return 206, headers, content[start:end]
 
-    with _serve(Handler) as served:
+    with _serve(Handler, port) as served:
         yield served
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
+from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectWarning
 from s2cmc_zarr.release.catalogue import OnDefect, Release, describe_defects
 from s2cmc_zarr.release.dataset import chunk_by_scene, release_dataset
@@ -97,5 +97,5 @@ def open_release(
 
 def is_release(source: str, storage_options: Mapping[str, Any] | None = None) -> bool:
     """Whether a tag table lies at a URL."""
-    fs, root = fsspec.url_to_fs(source, **(storage_options or {}))
-    return bool(fs.exists(f"{root}/{FILE_NAME}" if root else FILE_NAME))
+    fs, root = storage.open_file_system(source, storage_options)
+    return storage.exists(fs, f"{root}/{FILE_NAME}" if root else FILE_NAME)

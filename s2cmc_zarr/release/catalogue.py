@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
+from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.release import inspection
 from s2cmc_zarr.release import tags as tag_table
@@ -99,7 +100,7 @@ class Release:
         """
         if on_defect not in ("raise", "skip", "mark"):
             raise CatalogueError(f"on_defect is {on_defect!r}, expected 'raise', 'skip' or 'mark'")
-        fs, root = fsspec.url_to_fs(str(source), **(storage_options or {}))
+        fs, root = storage.open_file_system(str(source), storage_options)
         csv = _read_table(fs, root, str(source))
         listing = {component: list_members(fs, root, component) for component in inspection.COMPONENTS}
         found = {name: members for name, members in listing.items() if members is not None}
@@ -267,7 +268,7 @@ def describe_defects(defects: Mapping[str, Iterable[str]], limit: int = 20) -> s
 def _read_table(fs: fsspec.AbstractFileSystem, root: str, source: str) -> bytes:
     path = f"{root}/{tag_table.FILE_NAME}" if root else tag_table.FILE_NAME
     try:
-        size = int(fs.info(path)["size"] or 0)
+        size = storage.size(fs, path)
     except FileNotFoundError:
         raise CatalogueError(
             f"{source}: no {tag_table.FILE_NAME} there; expected the folder that holds the release "
@@ -275,5 +276,4 @@ def _read_table(fs: fsspec.AbstractFileSystem, root: str, source: str) -> bytes:
         ) from None
     if size > tag_table.SIZE_LIMIT:
         raise CatalogueError(f"{path}: {size:,} bytes, expected about 78 thousand")
-    data: bytes = fs.cat_file(path)
-    return data
+    return storage.read(fs, path)

@@ -19,6 +19,7 @@ from s2cmc_zarr.progress import compute
 from s2cmc_zarr.release.catalogue import OnDefect, Release
 from s2cmc_zarr.release.dataset import bands_first, read_scene
 from s2cmc_zarr.release.masks import count_labels, encode_mask
+from s2cmc_zarr.retrying import naming
 from s2cmc_zarr.store import layout
 from s2cmc_zarr.store.claim import claim, is_claimed
 from s2cmc_zarr.store.objects import connect
@@ -201,8 +202,9 @@ def write_scene(target: Target, scene: str, position: int) -> Record:
         record = Record(position=position, defects=[str(error)])
         write_record(target.store, scene, record)
         return record
-    for variable, array in values.items():
-        write_shard(target.store, variable, position, array, target.encodings[variable])
+    with naming(scene):
+        for variable, array in values.items():
+            write_shard(target.store, variable, position, array, target.encodings[variable])
     counts = count_labels(values["mask"]).tolist() if "mask" in values else [0, 0, 0]
     record = Record(True, position, counts, digests, packing_error=packing_error)
     write_record(target.store, scene, record)

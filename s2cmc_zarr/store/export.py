@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,10 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.schema import DIMS
 from s2cmc_zarr.store.objects import ROOT, connect, get_json
-from s2cmc_zarr.store.opening import root_attributes
+from s2cmc_zarr.store.opening import open_store, root_attributes
+from s2cmc_zarr.store.shards import shard_key
 
 
 def export_zip(
@@ -55,7 +58,7 @@ def export_zip(
     Raises
     ------
     CatalogueError
-        If the store is absent or incomplete, the zip exists, or what was written does not read back.
+        If the store is absent, incomplete or has lost a shard, the zip exists, or what was written does not read back.
     """
     target = Path(path)
     if "://" in os.fspath(path) or target.suffix != ".zip":
@@ -68,15 +71,16 @@ def export_zip(
         raise CatalogueError(f"{store}: no store of the catalogue there; make one with s2cmc convert")
     if attributes["conversion"] != "complete":
         raise CatalogueError(f"{store} is incomplete; run s2cmc convert again, then export it")
-    keys = _keys(source)
+    keys, converted = _keys(source), _converted(source)
     with _partial(target) as partial:
         with zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
             console = Console(stderr=True)
             for key in track(keys, "Exporting", console=console, disable=not progress, transient=True):
                 buffer = sync(source.get(key, prototype=default_buffer_prototype()))
-                if buffer is None:
-                    raise CatalogueError(f"{store}: {key} was there and no longer is; is it being converted?")
-                archive.writestr(_entry(key), buffer.to_bytes())
+                if buffer is not None:
+                    archive.writestr(_entry(key), buffer.to_bytes())
+                elif key in converted:
+                    raise CatalogueError(f"{store}: {key} is missing; see s2cmc verify, and convert again")
         with zipfile.ZipFile(partial) as archive:
             if damaged := archive.testzip():
                 raise CatalogueError(f"{target}: {damaged} does not read back as written; check the disk")
@@ -84,15 +88,30 @@ def export_zip(
 
 
 def _keys(store: Store) -> list[str]:
-    """Keys of a complete store's objects in the order of the zip: the root first, since readers begin there."""
+    """Keys that a complete store may have, as its metadata say: not every storage can be listed.
+
+    The root comes first, since readers begin there; then array by array its metadata and its chunks.
+    """
     arrays = (get_json(store, ROOT) or {})["consolidated_metadata"]["metadata"]
+    keys = [ROOT]
+    for name, metadata in sorted(arrays.items()):
+        chunk = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+        grid = [range(-(-size // step)) for size, step in zip(metadata["shape"], chunk, strict=True)]
+        places = ("/".join(map(str, ("c", *place))) for place in itertools.product(*grid))
+        keys += [f"{name}/{ROOT}", *(f"{name}/{place}" for place in places)]
+    return keys
 
-    async def collect() -> list[str]:
-        return [key async for key in store.list()]
 
-    belonging = (key for key in sync(collect()) if key == ROOT or key.partition("/")[0] in arrays)
-    own = (key for key in belonging if key.partition("/")[2].partition("/")[0] in ("", ROOT, "c"))
-    return sorted(own, key=lambda key: (key != ROOT, key))
+def _converted(store: Store) -> set[str]:
+    """Keys of the scenes' shards that a complete store must have."""
+    dataset = open_store(store)
+    return {
+        shard_key(name, position, dataset[name].ndim)
+        for name in DIMS
+        if name in dataset
+        for position, digest in enumerate(dataset[f"{name}_sha256"].values)
+        if digest
+    }
 
 
 def _entry(key: str) -> zipfile.ZipInfo:

@@ -18,6 +18,7 @@ from s2cmc_zarr.progress import compute
 from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.release.dataset import read_scene, release_dataset
 from s2cmc_zarr.release.masks import count_labels
+from s2cmc_zarr.retrying import StorageError
 from s2cmc_zarr.schema import DIMS
 from s2cmc_zarr.store.conversion import released_digest
 from s2cmc_zarr.store.objects import connect
@@ -117,6 +118,8 @@ def verify_scene(
     for variable, array in arrays.items():
         try:
             values = np.asarray(array[position])
+        except StorageError as error:
+            raise StorageError(f"{scene}: {error}") from None
         except (OSError, ValueError, RuntimeError) as error:
             differences.append((scene, variable, f"cannot be read from the store ({error})"))
             continue
