@@ -84,7 +84,7 @@ PRESETS: Final[MappingProxyType[PresetName, Encoding]] = MappingProxyType(
     {
         "balanced": Encoding((1, 1022, 1022), "zstd", 1, "shuffle", 2**18),
         "archive": Encoding((1, 1022, 1022), "pcodec", 12),
-        "training": Encoding((13, 256, 256), "zstd", 1, "shuffle", 2**18),
+        "training": Encoding((13, 256, 256), "lz4", 1, "shuffle"),
     }
 )
 """For `reflectance`."""
