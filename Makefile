@@ -6,7 +6,7 @@ usable := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c '$(usable)' >/dev/null 2>&1 && echo $$python && break; done)
 comma := ,
-extras := s3,archive,notebook,test
+extras := s3,archive,models,notebook,test
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint test-minimum clean

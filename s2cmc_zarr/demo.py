@@ -16,7 +16,9 @@ from s2cmc_zarr.schema import SCENE_SIZE
 from s2cmc_zarr.scoring.models import MODELS
 from s2cmc_zarr.scoring.scores import score
 from s2cmc_zarr.store import convert, open_store, verify
-from s2cmc_zarr.view import reports
+from s2cmc_zarr.view.scoring import print_metrics
+from s2cmc_zarr.view.statistics import print_statistics
+from s2cmc_zarr.view.store import print_conversion, print_verification
 
 
 def run_demo(
@@ -52,14 +54,14 @@ def run_demo(
     else:
         console.print(f"Simulating {scenes} scenes of {size} × {size} pixels in {escape(str(release))}")
         make_replica(release, scenes, size=size, progress=progress)
-    reports.print_conversion(convert(release, store, progress=progress), str(store))
+    print_conversion(convert(release, store, progress=progress), str(store))
     verification = verify(store, release, progress=progress)
-    reports.print_verification(verification, str(store), str(release))
+    print_verification(verification, str(store), str(release))
     dataset = open_store(store)
     model = next(iter(MODELS))
     counted, scores = compute(statistics(dataset), score(dataset, model), progress=progress)
-    reports.print_statistics(counted, None)
-    reports.print_metrics(scores, "tags", "cloud", "catalogue")
+    print_statistics(counted, None)
+    print_metrics(scores, "tags", "cloud", "catalogue")
     console.print(f"\nRelease: {escape(str(release))}\nStore:   {escape(str(store))}\n", highlight=False)
     console.print("Go on with, for example:", style="bold")
     for command in (

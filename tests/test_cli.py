@@ -16,6 +16,7 @@ import zarr
 
 from releases import PlainRelease, npy, one_hot
 from s2cmc_zarr import cli
+from s2cmc_zarr.cli import options
 
 COMMANDS = ["replica", "convert", "verify", "stats", "score", "demo"]
 
@@ -126,7 +127,7 @@ def test_what_is_wrong_is_one_message(
 ) -> None:
     plain.write(tmp_path / "R")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "CONNECT_TIMEOUT", "1s")
+    monkeypatch.setattr(options, "CONNECT_TIMEOUT", "1s")
     code, out, err = run(*arguments)
     assert code == 1
     assert err.startswith("error: ")

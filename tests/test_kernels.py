@@ -11,7 +11,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import confusion_matrix
 
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.kernels import confusion, count_values, has_data, scene_statistics
+from s2cmc_zarr.kernels.confusion import confusion
+from s2cmc_zarr.kernels.pixels import count_values, has_data
+from s2cmc_zarr.kernels.statistics import scene_statistics
 from s2cmc_zarr.schema import LABELS, UNLABELLED
 from synthetic import reference
 

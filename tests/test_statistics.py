@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.kernels import scene_statistics
+from s2cmc_zarr.kernels.statistics import scene_statistics
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
 from synthetic import reference, synthetic, watched
 

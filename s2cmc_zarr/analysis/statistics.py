@@ -10,7 +10,7 @@ import xarray as xr
 
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
 from s2cmc_zarr.analysis.scenes import Output, map_scenes
-from s2cmc_zarr.kernels import scene_statistics
+from s2cmc_zarr.kernels.statistics import scene_statistics
 from s2cmc_zarr.schema import LABELS
 
 _CELL: Final = ("label", "band")

@@ -13,7 +13,8 @@ import xarray as xr
 
 from s2cmc_zarr.analysis.scenes import Output, map_scenes
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.kernels import confusion, count_values, has_data
+from s2cmc_zarr.kernels.confusion import confusion
+from s2cmc_zarr.kernels.pixels import count_values, has_data
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
 from s2cmc_zarr.scoring.models import Model, load_model
 

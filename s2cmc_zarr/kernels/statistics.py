@@ -1,17 +1,14 @@
-"""Kernels: pure functions that turn the pixels of one scene into small additive counts."""
+"""Statistics of one scene's reflectance in each class and band."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.schema import LABELS, UNLABELLED
-
-Reflectance: TypeAlias = npt.NDArray[np.floating[Any]]
-Mask: TypeAlias = npt.NDArray[np.uint8]
+from s2cmc_zarr.kernels.pixels import Mask, Reflectance, count_values, has_data
+from s2cmc_zarr.schema import LABELS
 
 
 class SceneStatistics(TypedDict):
@@ -44,60 +41,6 @@ class SceneStatistics(TypedDict):
     class_count: npt.NDArray[np.int64]
     unlabelled_count: npt.NDArray[np.int64]
     no_data_count: npt.NDArray[np.int64]
-
-
-def has_data(reflectance: Reflectance, *, every_band: bool = False) -> npt.NDArray[np.bool_]:
-    """Tell the pixels that were observed from those that were not.
-
-    Level-1C products have 0 in all bands outside the swath; an unwritten scene of a store is NaN.
-
-    Parameters
-    ----------
-    reflectance : numpy.ndarray
-        float32, shape (band, y, x).
-    every_band : bool
-        Also require that the value is finite in every band, as a model needs it.
-
-    Returns
-    -------
-    numpy.ndarray
-        bool, shape (y, x): False where every band is zero or not finite.
-    """
-    observed = np.zeros(reflectance.shape[1:], dtype=bool)
-    for band in reflectance:
-        observed |= np.isfinite(band) & (band != 0)
-        if observed.all():
-            break
-    if every_band:
-        for band in reflectance:
-            observed &= np.isfinite(band)
-    return observed
-
-
-def count_values(mask: Mask) -> npt.NDArray[np.int64]:
-    """Count the pixels of each class of a mask.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray
-        uint8, shape (y, x).
-
-    Returns
-    -------
-    numpy.ndarray
-        int64, shape (class + 1,): the classes in the schema's order, then the unlabelled pixels.
-
-    Raises
-    ------
-    CatalogueError
-        If a value is neither a class nor 255.
-    """
-    counts = np.bincount(mask.ravel(), minlength=UNLABELLED + 1).astype(np.int64)
-    if counts[len(LABELS) : UNLABELLED].any():
-        found = [value for value in np.flatnonzero(counts).tolist() if len(LABELS) <= value < UNLABELLED]
-        classes = ", ".join(f"{value} ({label})" for value, label in enumerate(LABELS))
-        raise CatalogueError(f"the mask has the value(s) {found}, expected {classes} or {UNLABELLED} (none)")
-    return np.append(counts[: len(LABELS)], counts[UNLABELLED])
 
 
 def scene_statistics(reflectance: Reflectance, mask: Mask) -> SceneStatistics:
@@ -154,22 +97,3 @@ def scene_statistics(reflectance: Reflectance, mask: Mask) -> SceneStatistics:
         unlabelled_count=np.array(unlabelled_count, dtype=np.int64),
         no_data_count=np.array(data.size - np.count_nonzero(data), dtype=np.int64),
     )
-
-
-def confusion(truth: Mask, prediction: Mask) -> npt.NDArray[np.int64]:
-    """Count the pixels of each pair of a true and a predicted class.
-
-    Parameters
-    ----------
-    truth, prediction : numpy.ndarray
-        uint8, shape (y, x): values of classes, or 255.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64, shape (class + 1, class + 1), truth by prediction: the classes in the schema's order, then 255.
-        Every pixel is in one cell.
-    """
-    size = len(LABELS) + 1
-    cell = np.minimum(truth, len(LABELS)) * np.uint8(size) + np.minimum(prediction, len(LABELS))
-    return np.bincount(cell.ravel(), minlength=size * size).reshape(size, size).astype(np.int64)

@@ -1,0 +1,68 @@
+"""Which pixels of a scene were observed, and what its mask says."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.schema import LABELS, UNLABELLED
+
+Reflectance: TypeAlias = npt.NDArray[np.floating[Any]]
+Mask: TypeAlias = npt.NDArray[np.uint8]
+
+
+def has_data(reflectance: Reflectance, *, every_band: bool = False) -> npt.NDArray[np.bool_]:
+    """Tell the pixels that were observed from those that were not.
+
+    Level-1C products have 0 in all bands outside the swath; an unwritten scene of a store is NaN.
+
+    Parameters
+    ----------
+    reflectance : numpy.ndarray
+        float32, shape (band, y, x).
+    every_band : bool
+        Also require that the value is finite in every band, as a model needs it.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (y, x): False where every band is zero or not finite.
+    """
+    observed = np.zeros(reflectance.shape[1:], dtype=bool)
+    for band in reflectance:
+        observed |= np.isfinite(band) & (band != 0)
+        if observed.all():
+            break
+    if every_band:
+        for band in reflectance:
+            observed &= np.isfinite(band)
+    return observed
+
+
+def count_values(mask: Mask) -> npt.NDArray[np.int64]:
+    """Count the pixels of each class of a mask.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        uint8, shape (y, x).
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (class + 1,): the classes in the schema's order, then the unlabelled pixels.
+
+    Raises
+    ------
+    CatalogueError
+        If a value is neither a class nor 255.
+    """
+    counts = np.bincount(mask.ravel(), minlength=UNLABELLED + 1).astype(np.int64)
+    if counts[len(LABELS) : UNLABELLED].any():
+        found = [value for value in np.flatnonzero(counts).tolist() if len(LABELS) <= value < UNLABELLED]
+        classes = ", ".join(f"{value} ({label})" for value, label in enumerate(LABELS))
+        raise CatalogueError(f"the mask has the value(s) {found}, expected {classes} or {UNLABELLED} (none)")
+    return np.append(counts[: len(LABELS)], counts[UNLABELLED])
