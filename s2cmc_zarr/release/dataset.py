@@ -42,23 +42,10 @@ def read_scene(release: Release, variable: str, scene: str) -> npt.NDArray[Any] 
     if scene not in release.members.get(component, {}):
         return None
     if variable == "reflectance":
-        return bands_first(release.read_subscene(scene))
+        return release.read_subscene(scene)
     if variable == "thumbnail":
         return release.read_thumbnail(scene)
     return release.read_mask(scene, component)
-
-
-def bands_first(subscene: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Copy (row, column, band) to contiguous (band, row, column).
-
-    Some rows at a time, so that what is read stays in the cache while all bands are written.
-    """
-    rows, columns, bands = subscene.shape
-    result = np.empty((bands, rows, columns), dtype=subscene.dtype)
-    step = 16
-    for row in range(0, rows, step):
-        result[:, row : row + step] = subscene[row : row + step].transpose(2, 0, 1)
-    return result
 
 
 class SceneArray(BackendArray):

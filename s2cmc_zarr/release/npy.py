@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
+from collections import deque
+from collections.abc import Iterable, Iterator
 from tokenize import TokenError
 from typing import Final
 
@@ -73,12 +76,67 @@ def read_array(data: bytes, name: str, shape: tuple[int, ...], dtypes: tuple[str
     DefectError
         If header, shape, dtype or size is another.
     """
+    dtype, offset = _checked_header(data, name, shape, dtypes)
+    size = math.prod(shape) * dtype.itemsize
+    if len(data) - offset != size:
+        raise DefectError(f"{name}: {len(data) - offset:,} bytes of values, expected {size:,}")
+    return np.frombuffer(data, dtype=dtype, offset=offset).reshape(shape)
+
+
+def read_rows(
+    pieces: Iterable[bytes], name: str, shape: tuple[int, ...], dtypes: tuple[str, ...]
+) -> Iterator[npt.NDArray[np.generic]]:
+    """Give the array in an NPY file as blocks of whole rows, as `read_array` would give it in one.
+
+    Parameters
+    ----------
+    pieces : iterable of bytes
+        The file's bytes in order.
+    name, shape, dtypes
+        As for `read_array`.
+
+    Yields
+    ------
+    numpy.ndarray
+        Read-only, shape (some rows, *shape[1:]).
+
+    Raises
+    ------
+    DefectError
+        As `read_array`; a wrong size is noticed at the end.
+    """
+    pieces = iter(pieces)
+    pending = b""
+    for piece in pieces:
+        pending += piece
+        if len(pending) >= HEADER_LIMIT:
+            break
+    try:
+        dtype, offset = _checked_header(pending, name, shape, dtypes)
+    except DefectError:
+        deque(pieces, maxlen=0)  # A damaged member says so at its end, which is the better reason.
+        raise
+    row_size = math.prod(shape[1:]) * dtype.itemsize
+    expected = shape[0] * row_size
+    size = len(pending) - offset
+    pending = pending[offset:]
+    for piece in itertools.chain([b""], pieces):
+        pending += piece
+        size += len(piece)
+        rows = len(pending) // row_size
+        if rows and size <= expected:
+            yield np.frombuffer(pending, dtype, rows * row_size // dtype.itemsize).reshape(rows, *shape[1:])
+        pending = pending[rows * row_size :]
+    if size != expected:
+        raise DefectError(f"{name}: {size:,} bytes of values, expected {expected:,}")
+
+
+def _checked_header(
+    data: bytes, name: str, shape: tuple[int, ...], dtypes: tuple[str, ...]
+) -> tuple[np.dtype[np.generic], int]:
     found_shape, dtype, offset = read_header(data, name)
     if dtype.str not in dtypes:
         raise DefectError(f"{name}: dtype {dtype.str}, expected {' or '.join(dtypes)}")
     if found_shape != shape:
         raise DefectError(f"{name}: shape {found_shape}, expected {shape}")
-    size = math.prod(shape) * dtype.itemsize
-    if len(data) - offset != size:
-        raise DefectError(f"{name}: {len(data) - offset:,} bytes of values, expected {size:,}")
-    return np.frombuffer(data, dtype=dtype, offset=offset).reshape(shape)
+    return dtype, offset
