@@ -124,8 +124,8 @@ class Member:
             return
         # One byte more than was listed shows that a file has grown.
         start, end = self.offset or 0, self.end or self.size + 1
-        for first in range(start, end, _STEP):
-            yield memoryview(self._fetch(fs, first, min(first + _STEP, end)))
+        with naming(self.name):
+            yield from storage.read_steps(self.path, start, end, _STEP)
 
     def _data_start(self, raw: memoryview) -> int:
         if len(raw) < _LOCAL_HEADER.size or bytes(raw[:4]) != b"PK\x03\x04":

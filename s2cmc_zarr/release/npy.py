@@ -17,6 +17,8 @@ from s2cmc_zarr.errors import DefectError
 
 HEADER_LIMIT: Final = 4096
 """The published header has 128 bytes; NumPy pads to a multiple of 64, so this is generous."""
+_BLOCK: Final = 2**19
+"""Bytes of a block of rows: it stays in the cache of a core."""
 
 
 def read_header(data: bytes, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
@@ -98,7 +100,7 @@ def read_rows(
     Yields
     ------
     numpy.ndarray
-        Read-only, shape (some rows, *shape[1:]).
+        Shape (some rows, *shape[1:]); valid until the next is asked for.
 
     Raises
     ------
@@ -118,15 +120,20 @@ def read_rows(
         raise
     row_size = math.prod(shape[1:]) * dtype.itemsize
     expected = shape[0] * row_size
-    size = len(pending) - offset
-    pending = pending[offset:]
-    for piece in itertools.chain([b""], pieces):
-        pending += piece
+    # One small buffer again and again: fresh memory for each block would cost more than the copy.
+    buffer = memoryview(bytearray(max(1, _BLOCK // row_size) * row_size))
+    size = filled = 0
+    for piece in itertools.chain([pending[offset:]], pieces):
         size += len(piece)
-        rows = len(pending) // row_size
-        if rows and size <= expected:
-            yield np.frombuffer(pending, dtype, rows * row_size // dtype.itemsize).reshape(rows, *shape[1:])
-        pending = pending[rows * row_size :]
+        rest = memoryview(piece) if size <= expected else memoryview(b"")
+        while len(rest):
+            part = rest[: len(buffer) - filled]
+            buffer[filled : filled + len(part)] = part
+            filled += len(part)
+            rest = rest[len(part) :]
+            if filled == len(buffer) or (size == expected and not len(rest)):
+                yield np.frombuffer(buffer[:filled], dtype).reshape(-1, *shape[1:])
+                filled = 0
     if size != expected:
         raise DefectError(f"{name}: {size:,} bytes of values, expected {expected:,}")
 
