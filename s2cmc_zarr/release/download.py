@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
 import os
-import re
 import shutil
 import threading
-import warnings
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import aiohttp
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -27,18 +22,13 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from s2cmc_zarr.errors import CatalogueError, DownloadWarning
+from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release import zenodo
+from s2cmc_zarr.release.transfer import SUFFIX, Transfer, length, md5_of
 from s2cmc_zarr.release.zenodo import PublishedFile, ZenodoFileSystem
-from s2cmc_zarr.retrying import StorageError, attempt_async, is_transient
 
-SUFFIX: Final = ".part"
 CONNECTIONS: Final = 3
 """Files that are fetched at once, each through one connection: the largest, and the others beside it."""
-_PAUSE: Final = 0.5
-"""Seconds between a connection that broke off and the next."""
-_BLOCK: Final = 2**22
-_CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 _Result = TypeVar("_Result")
 
@@ -103,8 +93,8 @@ def download(
     """
     if "://" in os.fspath(directory):
         raise CatalogueError(
-            f"{os.fspath(directory)} is not a folder on this machine; to read the files without a copy, open or convert "
-            f"{zenodo.SCHEME}"
+            f"{os.fspath(directory)} is not a folder on this machine; "
+            f"to read the files without a copy, open or convert {zenodo.SCHEME}"
         )
     files, base, folder = _choose(only), zenodo.address(url), Path(directory)
     fs = zenodo.file_system(base)
@@ -143,7 +133,7 @@ async def _look(folder: Path, files: Sequence[PublishedFile], bars: _Bars) -> tu
             continue
         if not path.is_file():
             raise CatalogueError(f"{path} is there and is no file; move it elsewhere")
-        found = await _md5(path, bars.add(f"{file.name}: MD5", path.stat().st_size))
+        found = await md5_of(path, bars.add(f"{file.name}: MD5", path.stat().st_size))
         if found == file.md5:
             kept.append(file.name)
         else:
@@ -152,7 +142,7 @@ async def _look(folder: Path, files: Sequence[PublishedFile], bars: _Bars) -> tu
 
 
 def _check_space(folder: Path, files: Iterable[PublishedFile]) -> None:
-    needed = sum(max(0, file.size - _length(folder / (file.name + SUFFIX))) for file in files)
+    needed = sum(max(0, file.size - length(folder / (file.name + SUFFIX))) for file in files)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CatalogueError(
@@ -169,7 +159,8 @@ async def _fetch_all(
 
     async def fetch(file: PublishedFile) -> None:
         async with slots:
-            await _Transfer(fs, f"{base}/{file.name}", folder / file.name, file, bars).run()
+            advance = bars.add(file.name, file.size, counts=True)
+            await Transfer(fs, f"{base}/{file.name}", folder / file.name, file, advance).run()
 
     outcomes = await asyncio.gather(*map(fetch, files), return_exceptions=True)
     failures = [outcome for outcome in outcomes if outcome is not None]
@@ -186,113 +177,6 @@ async def _fetch_all(
                 ]
             )
         )
-
-
-class _Transfer:
-    """One file on its way."""
-
-    def __init__(self, fs: ZenodoFileSystem, url: str, path: Path, file: PublishedFile, bars: _Bars) -> None:
-        self.fs, self.url, self.path, self.file = fs, url, path, file
-        self.part = path.with_name(path.name + SUFFIX)
-        self.advance = bars.add(file.name, file.size, counts=True)
-
-    async def run(self) -> None:
-        """Fetch, verify, name; once more from the start if the bytes are wrong."""
-        with self.part.open("ab", buffering=0) as part:
-            self._lock(part)
-            self.advance(_length(self.part))
-            try:
-                await self._fetch(part)
-            finally:
-                if os.fstat(part.fileno()).st_size == 0:
-                    self.part.unlink()
-
-    async def _fetch(self, part: Any) -> None:
-        if await self._is_right(part):
-            return
-        warnings.warn(f"{self.url}: wrong bytes were received; fetched again", DownloadWarning, stacklevel=1)
-        self._start_anew(part)
-        if await self._is_right(part):
-            return
-        found = await _md5(self.part)
-        self._start_anew(part)
-        raise CatalogueError(
-            f"{self.url} is not the published file: its MD5 is {found}, also when fetched again, "
-            f"expected {self.file.md5}"
-        )
-
-    async def _is_right(self, part: Any) -> bool:
-        furthest = -1
-        while not await attempt_async(f"download {self.url}", self._receive, part, furthest):
-            furthest = max(furthest, _length(self.part))
-            await asyncio.sleep(_PAUSE)
-        # Of what lies on the disk, which may be of several runs.
-        if await _md5(self.part) != self.file.md5:
-            return False
-        os.fsync(part.fileno())
-        self.part.replace(self.path)
-        return True
-
-    async def _receive(self, part: Any, furthest: int) -> bool:
-        """Receive what is missing; whether that is all, and if not, more than was ever there before."""
-        start = _length(self.part)
-        if self.file.exact and start > self.file.size:
-            self._start_anew(part)
-            start = 0
-        elif self.file.exact and start == self.file.size:
-            return True
-        # No If-Range: the MD5 says at the end whether the parts are of one file.
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-        session = await self.fs.set_session()
-        async with session.get(self.fs.encode_url(self.url), headers=headers) as response:
-            size = self._announced_size(response, start)
-            if response.status == 416 and start:
-                if size == start:
-                    return True
-                self._start_anew(part)
-                return False
-            response.raise_for_status()
-            if self.file.exact and size not in (None, self.file.size):
-                raise StorageError(f"{self.url} has {size:,} bytes, expected {self.file.size:,}; is it another file?")
-            if start and response.status != 206:
-                message = f"{self.url}: the server gives no ranges of bytes, so the file is fetched from its start"
-                warnings.warn(message, DownloadWarning, stacklevel=1)
-                self._start_anew(part)
-            try:
-                async for piece in response.content.iter_chunked(_BLOCK):
-                    _write(part, piece)
-                    self.advance(len(piece))
-            except (OSError, aiohttp.ClientError) as error:
-                if is_transient(error) and _length(self.part) > max(start, furthest):
-                    return False
-                raise
-        return size is None or _length(self.part) >= size
-
-    def _announced_size(self, response: aiohttp.ClientResponse, start: int) -> int | None:
-        """Bytes of the whole file, as the answer says."""
-        if response.status not in (206, 416):
-            return response.content_length
-        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-        if response.status == 206 and (match is None or match[1] != str(start)):
-            found = response.headers.get("Content-Range")
-            raise StorageError(f"{self.url}: the server sent the range {found!r}, asked for was the one from {start}")
-        return None if match is None or match[2] == "*" else int(match[2])
-
-    def _lock(self, part: Any) -> None:
-        try:
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever had the lock may have finished, and what is open here be the finished file.
-            alone = self.part.exists() and os.path.samestat(os.fstat(part.fileno()), self.part.stat())
-        except BlockingIOError:
-            alone = False
-        except OSError:  # some network file systems have no locks; the MD5 stands
-            return
-        if not alone:
-            raise CatalogueError(f"{self.part}: another process is downloading this file; wait for it")
-
-    def _start_anew(self, part: Any) -> None:
-        self.advance(-_length(self.part))
-        part.truncate(0)
 
 
 class _Bars:
@@ -325,29 +209,6 @@ class _Bars:
                 self._progress.advance(self._all, length)
 
         return advance
-
-
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _write(file: Any, data: bytes) -> None:
-    """Write all bytes to an unbuffered file, so that an error comes now and a killed process loses none."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-async def _md5(path: Path, advance: Callable[[int], None] = lambda _: None) -> str:
-    digest = hashlib.md5(usedforsecurity=False)  # what Zenodo publishes
-    with path.open("rb") as file:
-        while block := await asyncio.to_thread(file.read, _BLOCK):
-            await asyncio.to_thread(digest.update, block)
-            advance(len(block))
-    return digest.hexdigest()
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _Result]) -> _Result:
