@@ -154,12 +154,13 @@ def _check_space(folder: Path, files: Iterable[PublishedFile]) -> None:
 async def _fetch_all(
     fs: ZenodoFileSystem, base: str, folder: Path, files: Sequence[PublishedFile], bars: _Bars
 ) -> None:
-    bars.expect(files)
+    there = {file.name: length(folder / (file.name + SUFFIX)) for file in files}
+    bars.expect(sum(file.size for file in files), sum(there.values()))
     slots = asyncio.Semaphore(CONNECTIONS)
 
     async def fetch(file: PublishedFile) -> None:
         async with slots:
-            advance = bars.add(file.name, file.size, counts=True)
+            advance = bars.add(file.name, file.size, there[file.name], counts=True)
             await Transfer(fs, f"{base}/{file.name}", folder / file.name, file, advance).run()
 
     outcomes = await asyncio.gather(*map(fetch, files), return_exceptions=True)
@@ -195,13 +196,13 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def expect(self, files: Sequence[PublishedFile]) -> None:
+    def expect(self, size: int, there: int) -> None:
         """Add the bar for all files."""
-        self._all = self._progress.add_task("all files", total=sum(file.size for file in files))
+        self._all = self._progress.add_task("all files", total=size, completed=there)
 
-    def add(self, name: str, size: int, *, counts: bool = False) -> Callable[[int], None]:
+    def add(self, name: str, size: int, there: int = 0, *, counts: bool = False) -> Callable[[int], None]:
         """Add a bar; what is given advances it by some bytes and, if it counts, the one for all files."""
-        bar = self._progress.add_task(name, total=size)
+        bar = self._progress.add_task(name, total=size, completed=there)
 
         def advance(length: int) -> None:
             self._progress.advance(bar, length)

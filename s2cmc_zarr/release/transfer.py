@@ -50,7 +50,6 @@ class Transfer:
         """Fetch, verify, name; once more from the start if the bytes are wrong."""
         with self.part.open("ab", buffering=0) as part:
             self._lock(part)
-            self.advance(length(self.part))
             try:
                 await self._fetch(part)
             finally:
