@@ -169,15 +169,11 @@ async def _fetch_all(
         if not isinstance(failure, CatalogueError):
             raise failure
     if failures:
-        raise CatalogueError(
-            "\n".join(
-                [
-                    f"{len(failures)} of {len(files)} files could not be downloaded:",
-                    *(f"  {failure}" for failure in failures),
-                    f"What was received is kept in {SUFFIX} files; download again to go on.",
-                ]
-            )
-        )
+        lines = [f"{len(failures)} of {len(files)} files could not be downloaded:"]
+        lines += [f"  {failure}" for failure in failures]
+        if any((folder / (file.name + SUFFIX)).exists() for file in files):
+            lines.append(f"What was received is kept in {SUFFIX} files; download again to go on.")
+        raise CatalogueError("\n".join(lines))
 
 
 class _Bars:
