@@ -3,8 +3,8 @@
 from importlib.metadata import version
 
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
-from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
-from s2cmc_zarr.release import make_replica, open_release
+from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, DownloadWarning, IncompleteStoreWarning
+from s2cmc_zarr.release import download, make_replica, open_release
 from s2cmc_zarr.scoring.metrics import metrics
 from s2cmc_zarr.scoring.models import load_model
 from s2cmc_zarr.scoring.scores import score
@@ -16,9 +16,11 @@ __all__ = [
     "CatalogueError",
     "DefectError",
     "DefectWarning",
+    "DownloadWarning",
     "IncompleteStoreWarning",
     "__version__",
     "convert",
+    "download",
     "export_zip",
     "load_model",
     "make_replica",

@@ -18,7 +18,7 @@ from releases import PlainRelease, npy, one_hot
 from s2cmc_zarr import cli
 from s2cmc_zarr.cli import options
 
-COMMANDS = ["replica", "convert", "verify", "stats", "score", "demo"]
+COMMANDS = ["download", "replica", "convert", "verify", "stats", "score", "demo"]
 
 
 class Run:

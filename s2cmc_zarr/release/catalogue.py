@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectError
-from s2cmc_zarr.release import inspection
+from s2cmc_zarr.release import inspection, zenodo
 from s2cmc_zarr.release import tags as tag_table
 from s2cmc_zarr.release.archive import Member, Reader, fingerprint, list_members
 from s2cmc_zarr.release.footprints import Footprint
@@ -85,7 +85,7 @@ class Release:
         Parameters
         ----------
         source : str
-            Folder of the release at any fsspec URL.
+            Folder of the release at any fsspec URL, or ``zenodo:`` for the published record.
         on_defect : {"raise", "skip", "mark"}
             What to do about a scene with defects; see `s2cmc_zarr.open_release`. Skipping and marking read all masks.
         storage_options : mapping, optional
@@ -100,7 +100,7 @@ class Release:
         """
         if on_defect not in ("raise", "skip", "mark"):
             raise CatalogueError(f"on_defect is {on_defect!r}, expected 'raise', 'skip' or 'mark'")
-        fs, root = storage.open_file_system(str(source), storage_options)
+        fs, root = zenodo.open_source(str(source), storage_options)
         csv = _read_table(fs, root, str(source))
         listing = {component: list_members(fs, root, component) for component in inspection.COMPONENTS}
         found = {name: members for name, members in listing.items() if members is not None}
