@@ -106,7 +106,8 @@ def _read_directly(dataset: xr.Dataset, store: Store, *, consolidated: bool) -> 
     """Read the arrays of pixels past Zarr, where their layout is known."""
     group = zarr.open_group(store, mode="r", use_consolidated=consolidated)
     for name in DIMS:
-        if name in dataset and (codec := codec_of(array := group[name])):
+        array = group.get(name)
+        if name in dataset and isinstance(array, zarr.Array) and (codec := codec_of(array)):
             variable = dataset[name].variable
             pixels = indexing.LazilyIndexedArray(ShardArray(store, array, codec))
             dataset = dataset.assign({name: xr.Variable(variable.dims, pixels, variable.attrs, variable.encoding)})

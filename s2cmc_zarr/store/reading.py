@@ -77,14 +77,18 @@ class ShardArray(SceneArray):
         try:
             for corner, data in zip(corners, _encoded(self.store, key, numbers, math.prod(grid)), strict=True):
                 place = zip(corner, self.chunk, starts, strict=True)
-                self._decode(data, box[tuple(slice(at * step - start, (at + 1) * step - start) for at, step, start in place)])
+                self._decode(
+                    data, box[tuple(slice(at * step - start, (at + 1) * step - start) for at, step, start in place)]
+                )
         except CatalogueError:
             raise
         except (ValueError, RuntimeError) as error:
             raise CatalogueError(f"{key} is damaged ({error}); s2cmc verify tells which scenes are") from None
         # Slices stay slices, of which NumPy makes no copy.
         moved = (
-            slice(at[0] - start, at[-1] - start + 1) if isinstance(part, slice) and part.step in (None, 1) else at - start
+            slice(at[0] - start, at[-1] - start + 1)
+            if isinstance(part, slice) and part.step in (None, 1)
+            else at - start
             for part, at, start in zip(within, wanted, starts, strict=True)
         )
         return select(box, tuple(moved))
@@ -147,12 +151,12 @@ def _encoded(store: Store, key: str, numbers: Sequence[int], count: int) -> Iter
     buffers = iter(sync(store.get_partial_values(default_buffer_prototype(), ranges)))
     for start, _ in places:
         buffer = None if start == _ABSENT else next(buffers)
-        yield None if buffer is None else memoryview(buffer.as_numpy_array())
+        yield None if buffer is None else buffer.as_numpy_array().data
 
 
 def _get(store: Store, key: str, part: ByteRequest | None) -> memoryview | None:
     buffer = sync(store.get(key, default_buffer_prototype(), part))
-    return None if buffer is None else memoryview(buffer.as_numpy_array())
+    return None if buffer is None else buffer.as_numpy_array().data
 
 
 def _places(index: bytes | memoryview, size: int, numbers: Sequence[int]) -> list[list[int]]:
