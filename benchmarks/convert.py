@@ -13,7 +13,6 @@ import json
 import math
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -203,7 +202,7 @@ def main() -> None:
                 found[way].append(run(way, release, folder))
         for path in folder.glob("target*"):
             shutil.rmtree(path)
-    seconds = {way: statistics.median(result["seconds"] for result in results) for way, results in found.items()}
+    seconds = {way: float(np.median([result["seconds"] for result in results])) for way, results in found.items()}
     table = Table(
         title=f"Converting {arguments.scenes} scenes of {SIZE} × {SIZE} pixels, {WORKERS} workers",
         caption=f"medians of {arguments.rounds} rounds; floor: per process; processes: per worker",
@@ -212,8 +211,8 @@ def main() -> None:
         table.add_column(head, justify="left" if head == "way" else "right")
     for way, results in found.items():
         speed = arguments.scenes * BYTES / 1e6 / seconds[way]
-        ratio = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(found["floor"], results, strict=True))
-        gain = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(found["by hand"], results, strict=True))
+        ratio = float(np.median([a["seconds"] / b["seconds"] for a, b in zip(found["floor"], results, strict=True)]))
+        gain = float(np.median([a["seconds"] / b["seconds"] for a, b in zip(found["by hand"], results, strict=True)]))
         memory = math.ceil(max(result["memory"] for result in results))
         table.add_row(way, f"{seconds[way]:.2f}", f"{speed:.0f}", f"{ratio:.2f}", f"{gain:.2f}", f"{memory:,}")
     Console().print(table)

@@ -20,7 +20,7 @@ from s2cmc_zarr.store import packing
 from s2cmc_zarr.store.objects import put_parts
 from s2cmc_zarr.store.presets import Encoding
 
-_INDEX: Final = np.dtype("<u8")
+INDEX: Final = np.dtype("<u8")
 
 
 def shard_key(name: str, position: int, ndim: int) -> str:
@@ -79,6 +79,6 @@ def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float
             whole[tuple(slice(size) for size in part.shape)] = part
             part = whole
         encoded.append(codec.encode(np.ascontiguousarray(part)))
-    sizes = np.array([len(part) for part in encoded], dtype=_INDEX)
-    index = np.column_stack([np.cumsum(sizes) - sizes, sizes]).astype(_INDEX).tobytes()
+    sizes = np.array([len(part) for part in encoded], dtype=INDEX)
+    index = np.column_stack([np.cumsum(sizes) - sizes, sizes]).astype(INDEX).tobytes()
     return [*encoded, index, google_crc32c.value(index).to_bytes(4, "little")]
