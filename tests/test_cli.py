@@ -111,7 +111,7 @@ def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> 
         (["convert", "nowhere", "S.zarr"], "no classification_tags.csv there"),
         (["verify", "nowhere"], "no store of the catalogue there"),
         (["stats", "nowhere"], "no store of the catalogue there"),
-        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, annotator"),
+        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),
         (["score", "R", "--model", "braaten", "--classes", "three"], "predicts no cloud shadow"),
         (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),
