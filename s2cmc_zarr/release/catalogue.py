@@ -106,7 +106,7 @@ class Release:
         listing = {component: list_members(fs, root, component) for component in components}
         found = {name: members for name, members in listing.items() if members is not None}
         by_scene = {name: inspection.by_scene(name, members) for name, members in found.items()}
-        size = inspection.scene_size(fs, by_scene)
+        size = inspection.scene_size(fs, by_scene, tolerant=on_defect != "raise")
         published = hashlib.md5(csv, usedforsecurity=False).hexdigest() == tag_table.PUBLISHED_MD5
         if published and size != (SCENE_SIZE, SCENE_SIZE):
             raise CatalogueError(f"scenes have {size[0]} × {size[1]} pixels, those of the published table 1022 × 1022")
