@@ -132,7 +132,7 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
     [
         (["convert", "nowhere", "S.zarr"], "no classification_tags.csv there"),
         (["verify", "nowhere"], "no store of the catalogue there"),
-        (["audit", "nowhere.csv"], "no store of the catalogue there"),
+        (["audit", "nowhere.csv"], "nowhere.csv is not there; expected the tag table"),
         (["stats", "nowhere"], "no store of the catalogue there"),
         (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),

@@ -97,6 +97,6 @@ def open_release(
 
 
 def is_release(source: str, storage_options: Mapping[str, Any] | None = None) -> bool:
-    """Whether a tag table lies at a URL."""
+    """Whether a tag table lies at a URL, or the URL is that of a table."""
     fs, root = storage.open_file_system(source, storage_options)
-    return storage.exists(fs, table_path(root))
+    return root.endswith(".csv") or storage.exists(fs, table_path(root))

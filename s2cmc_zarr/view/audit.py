@@ -22,10 +22,10 @@ def print_audit(audit: Audit) -> None:
     audit : Audit
     """
     console = Console(highlight=False)
-    for (severity, check), found in audit.findings.groupby(["severity", "check"], sort=False):
+    for (severity, check), findings in audit.findings.groupby(["severity", "check"], sort=False):
         colour = "red" if severity == "defect" else "yellow"
-        console.print(f"\n[{colour}]{severity}[/] {escape(TITLES[str(check)])}: [bold]{len(found)}[/]")
-        for row, scene, text in zip(found["row"], found["scene"], found["found"], strict=True):
+        console.print(f"\n[{colour}]{severity}[/] {escape(TITLES[str(check)])}: [bold]{len(findings)}[/]")
+        for row, scene, text in zip(findings["row"], findings["scene"], findings["found"], strict=True):
             for line in _lines(f"{row if row >= 0 else '':>5}  {scene}", text, console.width):
                 console.print(escape(line), soft_wrap=True)
     counts = audit.findings["severity"].value_counts()
@@ -35,8 +35,8 @@ def print_audit(audit: Audit) -> None:
     lacking = defaultdict(list)
     for check, needs in audit.skipped.items():
         lacking[", ".join(needs)].append(TITLES[check])
-    for needs, titles in lacking.items():
-        console.print(f"[dim]Not checked, without {needs}:[/] {escape('; '.join(titles))}", soft_wrap=True)
+    for names, titles in lacking.items():
+        console.print(f"[dim]Not checked, without {names}:[/] {escape('; '.join(titles))}", soft_wrap=True)
 
 
 def _lines(scene: str, text: str, width: int) -> list[str]:
