@@ -16,7 +16,7 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.confusion import confusion
 from s2cmc_zarr.kernels.pixels import count_values, has_data
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
-from s2cmc_zarr.scoring.models import Model, load_model
+from s2cmc_zarr.scoring.models import Model, ModelLike, as_model, load_model
 
 TRUTH: Final = (*LABELS, "unlabelled")
 PREDICTION: Final = (*LABELS, "no_data")
@@ -25,7 +25,7 @@ _OUTPUTS: Final = MappingProxyType(
 )
 
 
-def score(ds: xr.Dataset, model: str | Model, *, labels: Sequence[str] | None = None) -> xr.Dataset:
+def score(ds: xr.Dataset, model: str | ModelLike, *, labels: Sequence[str] | None = None) -> xr.Dataset:
     """Count how a model's masks agree with the catalogue's, scene by scene.
 
     Parameters
@@ -61,7 +61,7 @@ def score(ds: xr.Dataset, model: str | Model, *, labels: Sequence[str] | None = 
     found = ds["band"].values.tolist() if "band" in ds.coords else None
     if found != list(BAND_NAMES):
         raise CatalogueError(f"bands are {found}; a model expects all bands in this order: {', '.join(BAND_NAMES)}")
-    predictor = load_model(model) if isinstance(model, str) else model
+    predictor = load_model(model) if isinstance(model, str) else as_model(model, labels)
     name = str(getattr(predictor, "name", None) or getattr(predictor, "__name__", type(predictor).__name__))
     classes = tuple(labels or getattr(predictor, "labels", None) or ("clear", "cloud"))
     if not {"clear", "cloud"} <= set(classes) <= set(LABELS):
