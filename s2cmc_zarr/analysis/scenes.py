@@ -30,6 +30,8 @@ def map_scenes(
     variables: Sequence[str],
     outputs: Mapping[str, Output],
     coords: Mapping[str, Sequence[str]],
+    *,
+    with_scene: bool = False,
 ) -> xr.Dataset:
     """Apply a kernel to every scene, lazily: a scene is read once, and one task gives all that the kernel counts.
 
@@ -46,6 +48,8 @@ def map_scenes(
         For each output its name, dimensions beside `scene`, type and meaning.
     coords : mapping
         Names along those dimensions of the outputs that the arrays of pixels do not have.
+    with_scene : bool
+        Whether the kernel takes the scene's name, str, before its arrays.
 
     Returns
     -------
@@ -69,6 +73,7 @@ def map_scenes(
         *(arrays[name].astype(DTYPES[name]) for name in variables),
         kwargs={
             "kernel": kernel,
+            "with_scene": with_scene,
             "layout": {
                 name: (tuple(sizes[dim] for dim in output.dims), output.dtype) for name, output in outputs.items()
             },
@@ -111,12 +116,14 @@ def _apply(
     scenes: npt.NDArray[Any],
     *arrays: npt.NDArray[Any],
     kernel: SceneKernel,
+    with_scene: bool,
     layout: Mapping[str, tuple[tuple[int, ...], type[np.generic]]],
 ) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], ...]:
     results = {name: np.empty((len(scenes), *shape), dtype) for name, (shape, dtype) in layout.items()}
     for position, scene in enumerate(scenes):
         try:
-            counted = kernel(*(array[position] for array in arrays))
+            name_first = (str(scene),) if with_scene else ()
+            counted = kernel(*name_first, *(array[position] for array in arrays))
         except CatalogueError as error:
             raise CatalogueError(f"{scene}: {error}") from None
         for name, result in results.items():
