@@ -118,19 +118,11 @@ RATES: Final = MappingProxyType(
     {
         "precision": Rate("precision, user's accuracy: true positives / predicted", True, _precision),
         "recall": Rate("recall, producer's accuracy: true positives / true", True, _recall),
-        "f1": Rate(
-            "F1 score: 2 · true positives / (true + predicted)", True, lambda counts: _f_beta(counts, 1)
-        ),
-        "f2": Rate(
-            "F2 score: 5 · true positives / (4 · true + predicted)", True, lambda counts: _f_beta(counts, 2)
-        ),
+        "f1": Rate("F1 score: 2 · true positives / (true + predicted)", True, lambda counts: _f_beta(counts, 1)),
+        "f2": Rate("F2 score: 5 · true positives / (4 · true + predicted)", True, lambda counts: _f_beta(counts, 2)),
         "iou": Rate("intersection over union: true positives / (true or predicted)", True, _iou),
-        "commission_error": Rate(
-            "commission error: 1 - user's accuracy", True, lambda counts: 1 - _precision(counts)
-        ),
-        "omission_error": Rate(
-            "omission error: 1 - producer's accuracy", True, lambda counts: 1 - _recall(counts)
-        ),
+        "commission_error": Rate("commission error: 1 - user's accuracy", True, lambda counts: 1 - _precision(counts)),
+        "omission_error": Rate("omission error: 1 - producer's accuracy", True, lambda counts: 1 - _recall(counts)),
         "overall_accuracy": Rate(
             "overall accuracy: pixels of the right class / pixels",
             False,
