@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, jaccard_score, precision_recall_fscore_support, recall_score
 
+from s2cmc_zarr.analysis.confusions import Classes
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import LABELS
-from s2cmc_zarr.scoring.metrics import FEW_SCENES, Classes, ShadowPolicy, metrics
-from s2cmc_zarr.scoring.scores import PREDICTION, TRUTH
+from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, metrics
+from s2cmc_zarr.scoring.scene_scores import PREDICTION, TRUTH
 
 Counts = npt.NDArray[np.int64]
 RATES = ("precision", "recall", "f1", "iou", "overall_accuracy", "balanced_accuracy")

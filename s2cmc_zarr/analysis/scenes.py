@@ -29,7 +29,7 @@ def map_scenes(
     ds: xr.Dataset,
     variables: Sequence[str],
     outputs: Mapping[str, Output],
-    coords: Mapping[str, Sequence[str]],
+    coords: Mapping[str, Sequence[Any]],
     *,
     with_scene: bool = False,
 ) -> xr.Dataset:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import s2cmc_zarr
+from s2cmc_zarr.analysis.confusions import Classes
 from s2cmc_zarr.cli.options import (
     CONTEXT,
     By,
@@ -20,7 +21,7 @@ from s2cmc_zarr.cli.options import (
     parse_options,
 )
 from s2cmc_zarr.progress import compute
-from s2cmc_zarr.scoring.metrics import Classes, ShadowPolicy
+from s2cmc_zarr.scoring.metrics import ShadowPolicy
 from s2cmc_zarr.scoring.models import MODELS
 from s2cmc_zarr.view.scoring import print_metrics
 

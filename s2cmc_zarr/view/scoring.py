@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import xarray as xr
 
+from s2cmc_zarr.analysis.confusions import Classes
 from s2cmc_zarr.analysis.groups import By
-from s2cmc_zarr.scoring.metrics import FEW_SCENES, Classes, ShadowPolicy, metrics
+from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, metrics
 from s2cmc_zarr.view.tables import all_and_groups, side_by_side
 from s2cmc_zarr.view.terminal import print_table
 
