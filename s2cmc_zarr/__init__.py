@@ -4,6 +4,8 @@ from importlib.metadata import version
 
 from s2cmc_zarr.analysis.agreement import agreement, agreement_rates
 from s2cmc_zarr.analysis.audit import audit
+from s2cmc_zarr.analysis.representativeness import representativeness
+from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_occurrence, tag_counts
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
 from s2cmc_zarr.release import make_replica, open_release
@@ -23,6 +25,8 @@ __all__ = [
     "agreement",
     "agreement_rates",
     "audit",
+    "class_balance",
+    "cloud_cover",
     "convert",
     "export_zip",
     "load_model",
@@ -31,8 +35,11 @@ __all__ = [
     "open_catalogue",
     "open_release",
     "open_store",
+    "representativeness",
     "score",
     "statistics",
     "tabulate",
+    "tag_co_occurrence",
+    "tag_counts",
     "verify",
 ]
