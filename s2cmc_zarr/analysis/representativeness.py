@@ -26,8 +26,8 @@ def representativeness(
 
     The total variation distance of two distributions is half the sum of the absolute differences of their frequencies:
     the share of scenes (of pixels, for the classes) that would have to change to make them equal (Levin, Peres and
-    Wilmer, *Markov Chains and Mixing Times*, 2009, section 4.1). It is above 0 even for a random part, and so are its limits:
-    read it against the distance of random parts, which stands beside it.
+    Wilmer, *Markov Chains and Mixing Times*, 2009, section 4.1). It is above 0 even for a random part, and so are its
+    limits: read it against the distance of random parts, which stands beside it.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ def representativeness(
         return half
 
     def of(sums: xr.Dataset) -> xr.Dataset:
-        difference = frequencies(sums["part"]) - frequencies(sums["whole"])
+        difference = frequencies(sums["in_part"]) - frequencies(sums["in_whole"])
         signed = difference.isel(category=first).where(is_tag)
         return xr.Dataset({"total_variation": distance(difference), "difference": signed})
 
-    values = xr.Dataset({"part": groups * indicators, "whole": indicators})
+    values = xr.Dataset({"in_part": groups * indicators, "in_whole": indicators})
     found = estimates(values, groups, independent, of, level=level, replicates=replicates, seed=seed)
     scene_count = groups.sum("scene")
     sizes, which = np.unique(scene_count.values, return_inverse=True)
@@ -88,11 +88,10 @@ def representativeness(
     sums = xr.DataArray(random, dims=("size", "replicate", "category"))
     distances = distance(frequencies(sums) - frequencies(indicators.sum("scene")))
     limit = distances.quantile(level, "replicate").drop_vars("quantile").values
+    random_limit = xr.DataArray(limit[which.reshape(scene_count.shape)], dims=(*scene_count.dims, "attribute"))
     tables = with_limits(found, "total_variation", "total variation distance of the part from the whole")
     tables["random_total_variation"] = (
-        xr.DataArray(limit[which.reshape(scene_count.shape)], dims=(*scene_count.dims, "attribute")).assign_coords(
-            found["attribute"].coords
-        ),
+        random_limit.assign_coords(found["attribute"].coords),
         "upper limit of the distance of random parts of as many scenes",
     )
     tables |= with_limits(found, "difference", "frequency of the tag in the part less that in the whole")

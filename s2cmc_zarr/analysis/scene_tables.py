@@ -96,7 +96,7 @@ def cloud_cover(
     cover = cover_of(ds)
     groups = groups & cover.notnull()
     values = xr.Dataset(
-        {"scenes": groups * cover_classes(cover), "scene_count": groups * 1, "cover": groups * cover.fillna(0)}
+        {"scenes": groups * cover_classes(cover), "scene_count": groups * 1, "cover_sum": groups * cover.fillna(0)}
     )
     found = estimates(
         values,
@@ -105,7 +105,7 @@ def cloud_cover(
         lambda sums: xr.Dataset(
             {
                 "scene_fraction": ratio(sums["scenes"], sums["scene_count"]),
-                "mean_cover": ratio(sums["cover"], sums["scene_count"]),
+                "mean_cover": ratio(sums["cover_sum"], sums["scene_count"]),
             }
         ),
         level=level,
