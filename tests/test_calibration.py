@@ -65,6 +65,7 @@ def test_several_models(ds: xr.Dataset) -> None:
 def test_refusals(scores: xr.Dataset) -> None:
     with pytest.raises(CatalogueError, match="0 scenes are for calibration and 12 independent ones for the test"):
         calibrate_threshold(scores, xr.DataArray(np.zeros(12, dtype=bool), dims="scene"))
+    cloudless = scores.assign(probability_count=scores["probability_count"].where(scores["truth"] != "cloud", 0))
+    calibration = xr.DataArray(np.arange(12) < 6, dims="scene")
     with pytest.raises(CatalogueError, match="recall is defined at no threshold"):
-        cloudless = scores.assign(probability_count=scores["probability_count"].where(scores["truth"] != "cloud", 0))
-        calibrate_threshold(cloudless, xr.DataArray(np.arange(12) < 6, dims="scene"), metric="recall")
+        calibrate_threshold(cloudless, calibration, metric="recall")
