@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from s2cmc_zarr.analysis.audit import audit
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
 from s2cmc_zarr.release import make_replica, open_release
@@ -18,6 +19,7 @@ __all__ = [
     "DefectWarning",
     "IncompleteStoreWarning",
     "__version__",
+    "audit",
     "convert",
     "export_zip",
     "load_model",

@@ -18,7 +18,7 @@ from releases import PlainRelease, npy, one_hot
 from s2cmc_zarr import cli
 from s2cmc_zarr.cli import options
 
-COMMANDS = ["replica", "convert", "verify", "stats", "score", "demo"]
+COMMANDS = ["replica", "convert", "verify", "stats", "audit", "score", "demo"]
 
 
 class Run:
@@ -105,13 +105,36 @@ def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> 
     assert plain.scenes[2] in out
 
 
+def test_an_audit_of_the_real_table_lists_its_defects(run: Run, real_csv: Path, tmp_path: Path) -> None:
+    code, out, err = run("audit", real_csv, "--json", tmp_path / "audit.json")
+    assert (code, err) == (1, "")
+    assert "297  S2B_MSIL1C_20180223T064849_N0206_R020_T41UQU_20180223T103441  thin, high, extended, cirrus" in out
+    assert "Surface tags in a scene that is all cloud: 77" in out
+    assert "513 scene(s) in 493 independent groups: 5 defect(s), 97 note(s)" in out
+    assert "Not checked, without mask: Mask with other values; Mask not one-hot" in out
+    written = json.loads((tmp_path / "audit.json").read_text())
+    assert len(set(written["group"].values())) == written["group_count"] == 493
+
+
+def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    mask = one_hot(plain.labels[plain.scenes[2]])
+    mask[5, 6] = True
+    plain.files["masks"][f"{plain.scenes[2]}.npy"] = npy(mask)
+    release = plain.write(tmp_path / "R")
+    code, out, err = run("audit", release)
+    assert (code, err) == (1, "")
+    assert f"2  {plain.scenes[2]}  1 pixels without exactly one class" in out
+    assert "Not checked" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["convert", "nowhere", "S.zarr"], "no classification_tags.csv there"),
         (["verify", "nowhere"], "no store of the catalogue there"),
+        (["audit", "nowhere.csv"], "nowhere.csv is not there; expected the tag table"),
         (["stats", "nowhere"], "no store of the catalogue there"),
-        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, annotator"),
+        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),
         (["score", "R", "--model", "braaten", "--classes", "three"], "predicts no cloud shadow"),
         (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),

@@ -1,6 +1,11 @@
-"""Commands that analyse the catalogue: stats."""
+"""Commands that analyse the catalogue: stats, agreement, audit."""
 
 from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -17,7 +22,9 @@ from s2cmc_zarr.cli.options import (
     client,
     parse_options,
 )
+from s2cmc_zarr.errors import DefectWarning
 from s2cmc_zarr.progress import compute
+from s2cmc_zarr.view.audit import print_audit
 from s2cmc_zarr.view.statistics import print_statistics
 
 commands = typer.Typer(no_args_is_help=True, context_settings=CONTEXT)
@@ -40,3 +47,33 @@ def stats(
     with client(scheduler, workers):
         (statistics,) = compute(statistics, progress=bar(quiet))
     print_statistics(statistics, groups)
+
+
+@commands.command(epilog="Example: s2cmc audit release/ --json audit.json")
+def audit(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Path or URL of a release, of its tag table alone (.csv), or of a Zarr store."
+        ),
+    ],
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write all findings and groups there."),
+    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    storage_options: StorageOptions = None,
+    quiet: Quiet = False,
+) -> None:
+    """List what contradicts itself in the catalogue, and related scenes; exit code 1 if there are defects."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DefectWarning)  # the audit says the same, and more
+        dataset = s2cmc_zarr.open_catalogue(source, on_defect="mark", storage_options=parse_options(storage_options))
+    with client(scheduler, workers):
+        found = s2cmc_zarr.audit(dataset, progress=bar(quiet))
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
+    print_audit(found)
+    if not found.passed:
+        raise typer.Exit(1)

@@ -14,9 +14,9 @@ def all_and_groups(make: Callable[[By], xr.Dataset], by: By) -> list[xr.Dataset]
     """Make the table of all scenes and, if there are groups, theirs, with the same dimensions."""
     if by is None:
         return [make(None).expand_dims(selection=["all"])]
-    groups = make(by)
-    (dim,) = set(groups.dims) - {"label", "band", "averaging"}
-    return [make(None).expand_dims({dim: ["all"]}), groups]
+    everything, groups = make(None), make(by)
+    dims = [dim for dim in groups.dims if dim not in everything.dims]
+    return [everything.expand_dims({dim: ["all"] for dim in dims}), groups]
 
 
 def side_by_side(columns: dict[str, xr.DataArray]) -> pd.DataFrame:
