@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from s2cmc_zarr.analysis.agreement import agreement, agreement_rates
 from s2cmc_zarr.analysis.audit import audit
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
@@ -19,6 +20,8 @@ __all__ = [
     "DefectWarning",
     "IncompleteStoreWarning",
     "__version__",
+    "agreement",
+    "agreement_rates",
     "audit",
     "convert",
     "export_zip",

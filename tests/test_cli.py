@@ -18,7 +18,7 @@ from releases import PlainRelease, npy, one_hot
 from s2cmc_zarr import cli
 from s2cmc_zarr.cli import options
 
-COMMANDS = ["replica", "convert", "verify", "stats", "audit", "score", "demo"]
+COMMANDS = ["replica", "convert", "verify", "stats", "agreement", "audit", "score", "demo"]
 
 
 class Run:
@@ -103,6 +103,19 @@ def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> 
     assert code == 0
     assert "1 scene(s) with defects" in out
     assert plain.scenes[2] in out
+
+
+def test_agreement_of_the_annotators(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    release = plain.write(tmp_path / "R")
+    first, second = (np.stack([masks[plain.scenes[n]] for n in (1, 3)]) for masks in (plain.labels, plain.alt_labels))
+    accuracy = 100 * float(((first == 1) == (second == 1)).mean())
+    code, out, err = run("agreement", release, "--by", "annotator")
+    assert (code, err) == (0, "")
+    assert f" all        {accuracy:.1f} (" in out
+    assert "mean over scenes: cloud against the rest" in out
+    code, out, _ = run("agreement", release, "--classes", "three")
+    assert code == 0
+    assert "cloud_shadow" in out
 
 
 def test_an_audit_of_the_real_table_lists_its_defects(run: Run, real_csv: Path, tmp_path: Path) -> None:

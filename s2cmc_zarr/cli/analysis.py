@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 import s2cmc_zarr
+from s2cmc_zarr.analysis.confusions import Classes
+from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.cli.options import (
     CONTEXT,
     By,
@@ -24,6 +26,7 @@ from s2cmc_zarr.cli.options import (
 )
 from s2cmc_zarr.errors import DefectWarning
 from s2cmc_zarr.progress import compute
+from s2cmc_zarr.view.agreement import print_agreement
 from s2cmc_zarr.view.audit import print_audit
 from s2cmc_zarr.view.statistics import print_statistics
 
@@ -47,6 +50,28 @@ def stats(
     with client(scheduler, workers):
         (statistics,) = compute(statistics, progress=bar(quiet))
     print_statistics(statistics, groups)
+
+
+@commands.command(epilog="Example: s2cmc agreement catalogue.zarr --by difficulty")
+def agreement(
+    store: Data,
+    by: By = "all",
+    classes: Annotated[
+        Classes, typer.Option(help="Cloud against the rest, or the three classes of the masks.")
+    ] = "cloud",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    storage_options: StorageOptions = None,
+    quiet: Quiet = False,
+) -> None:
+    """How the two annotators agree on the scenes that both have marked: what a model can be measured against."""
+    dataset = s2cmc_zarr.open_catalogue(store, storage_options=parse_options(storage_options))
+    groups = None if by == "all" else by
+    counts = s2cmc_zarr.agreement(dataset)
+    members(counts, groups)  # says what cannot be grouped before pixels are read
+    with client(scheduler, workers):
+        (counts,) = compute(counts, progress=bar(quiet))
+    print_agreement(counts, groups, classes)
 
 
 @commands.command(epilog="Example: s2cmc audit release/ --json audit.json")
