@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import rates
+from s2cmc_zarr.analysis.estimates import independent_groups
 from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.intervals import independent_groups, metric_names
+from s2cmc_zarr.scoring.intervals import metric_names
 from s2cmc_zarr.scoring.probabilities import at_thresholds
 
 

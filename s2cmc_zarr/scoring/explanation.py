@@ -10,9 +10,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import Classes, rates
+from s2cmc_zarr.analysis.estimates import independent_groups
 from s2cmc_zarr.analysis.resampling import holm
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.intervals import independent_groups, metric_names
+from s2cmc_zarr.scoring.intervals import metric_names
 from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, select
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import RATES, Classes, rates
+from s2cmc_zarr.analysis.estimates import group_count, independent_groups
 from s2cmc_zarr.analysis.groups import By, table_dataset
 from s2cmc_zarr.analysis.resampling import (
     REPLICATES,
@@ -19,7 +20,6 @@ from s2cmc_zarr.analysis.resampling import (
     resample,
     resampled_sum,
 )
-from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, average, check_choice, select
 
 Method: TypeAlias = Literal["bca", "percentile"]
@@ -180,23 +180,12 @@ def resampled(
         return average(counts, total, lambda totals: rates(totals, names))
 
     estimate, counted = (rates.isel(replicate=0) for rates in rates_of(np.ones((1, len(unit)), dtype=np.int64)))
-    there = xr.DataArray(unit, dims="scene") == xr.DataArray(np.unique(unit), dims="unit")
     return Resampled(
         estimate,
         rates_of(resample(unit, replicates, seed))[0],
         rates_of(leave_one_out(unit))[0],
         counted.astype(np.int64),
         groups.sum("scene"),
-        (there & groups).any("scene").sum("unit"),
+        group_count(groups, unit),
         attributes | {"replicates": replicates, "seed": seed},
     )
-
-
-def independent_groups(scores: xr.Dataset) -> npt.NDArray[np.int64]:
-    """Number the independent group of each scene."""
-    if "group" not in scores.coords or scores["group"].dims != ("scene",):
-        raise CatalogueError(
-            "no coordinate group: which scenes are independent is not known; score the Dataset with its coordinates, "
-            "or assign the coordinate, different for each scene if all are independent"
-        )
-    return np.unique(scores["group"].values, return_inverse=True)[1].astype(np.int64)
