@@ -4,6 +4,8 @@ from importlib.metadata import version
 
 from s2cmc_zarr.analysis.agreement import agreement, agreement_rates
 from s2cmc_zarr.analysis.audit import audit
+from s2cmc_zarr.analysis.representativeness import representativeness
+from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_occurrence, tag_counts
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
 from s2cmc_zarr.release import make_replica, open_release
@@ -30,6 +32,8 @@ __all__ = [
     "agreement_rates",
     "audit",
     "calibrate_threshold",
+    "class_balance",
+    "cloud_cover",
     "compare",
     "convert",
     "explain",
@@ -44,8 +48,11 @@ __all__ = [
     "open_store",
     "probability_curves",
     "probability_metrics",
+    "representativeness",
     "score",
     "statistics",
     "tabulate",
+    "tag_co_occurrence",
+    "tag_counts",
     "verify",
 ]

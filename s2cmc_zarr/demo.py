@@ -26,7 +26,7 @@ from s2cmc_zarr.view.tables import all_and_groups
 def run_demo(
     directory: str | os.PathLike[str], *, scenes: int = 8, size: int = SCENE_SIZE, progress: bool = False
 ) -> bool:
-    """Make a replica, convert it, verify the store, and print statistics and a leaderboard of all models that are installed.
+    """Make a replica, convert it, verify the store, print statistics, and rank the models that are installed.
 
     What is already there from an earlier run is kept.
 

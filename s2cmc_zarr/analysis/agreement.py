@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import RATES, Classes, fold, rates
-from s2cmc_zarr.analysis.estimates import estimates, group_count, independent_groups, ratio
+from s2cmc_zarr.analysis.estimates import estimates, independent_groups, ratio, scene_counts, with_limits
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
 from s2cmc_zarr.analysis.resampling import REPLICATES
 from s2cmc_zarr.analysis.scenes import Output, map_scenes
@@ -113,7 +113,7 @@ def agreement_rates(
     folded = fold(pixels.rename(dict(zip(_DIMS, ("truth", "prediction"), strict=True))), classes)
     per_scene = rates(folded, _RATES)
     defined = per_scene.notnull().rename({name: f"{name}_scenes" for name in _RATES})
-    values = folded.merge(per_scene.fillna(0)).merge(defined.astype(np.int64))
+    values = groups * folded.merge(per_scene.fillna(0)).merge(defined.astype(np.int64))
 
     def of(sums: xr.Dataset) -> xr.Dataset:
         means = xr.Dataset({name: ratio(sums[name], sums[f"{name}_scenes"]) for name in _RATES})
@@ -121,19 +121,14 @@ def agreement_rates(
         return xr.concat([rates(sums[list(folded)], _RATES), means], averaging)
 
     found = estimates(values, groups, independent, of, level=level, replicates=replicates, seed=seed)
-    counted = values[[f"{name}_scenes" for name in _RATES]].map(lambda array: xr.dot(groups, array, dim="scene"))
     labelled = folded["true"].sum("label")
     tables: dict[str, tuple[xr.DataArray, str]] = {}
     for name in _RATES:
-        tables |= {
-            name: (found[name], RATES[name].long_name),
-            f"{name}_lower": (found[f"{name}_lower"], f"lower limit of {name}"),
-            f"{name}_upper": (found[f"{name}_upper"], f"upper limit of {name}"),
-            f"{name}_scenes": (counted[f"{name}_scenes"], f"scenes in the per-scene mean of {name}"),
-        }
+        counted = values[f"{name}_scenes"].sum("scene")
+        tables |= with_limits(found, name, RATES[name].long_name)
+        tables[f"{name}_scenes"] = (counted, f"scenes in the per-scene mean of {name}")
+    tables |= scene_counts(groups, independent)
     tables |= {
-        "scene_count": (groups.sum("scene"), "scenes"),
-        "group_count": (group_count(groups, independent), "independent groups of scenes"),
         "pixel_count": (xr.dot(groups, labelled, dim="scene"), "pixels that both annotators have labelled"),
         "unlabelled_count": (
             xr.dot(groups, pixels.sum(_DIMS) - labelled, dim="scene"),

@@ -22,19 +22,19 @@ def estimates(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Compute what follows from sums over the scenes of each group, with bias-corrected and accelerated intervals.
+    """Compute what follows from sums over scenes, with bias-corrected and accelerated intervals.
 
     Parameters
     ----------
     values : xarray.Dataset
-        In memory, finite, dims (scene, …).
+        In memory, finite, dims (scene, …): what each scene adds, in each group that it is in.
     groups : xarray.DataArray
         bool, dims (group…, scene), as `members` gives it.
     independent : numpy.ndarray
         int64, shape (scene,): scenes of equal value are drawn together; see `independent_groups`.
     of : callable
-        Takes a Dataset of the sums of `values`, gives a Dataset of what follows, with the same dimensions or fewer;
-        both may have the further dimension `replicate`.
+        Takes a Dataset of the sums of `values`, with the dimension `replicate` in place of `scene`; gives a Dataset of
+        what follows, with that dimension in all variables.
     level : float
         Nominal coverage, between 0 and 1.
     replicates, seed : int
@@ -43,15 +43,14 @@ def estimates(
     Returns
     -------
     xarray.Dataset
-        Each variable of `of`, and the limits of its interval, with ``_lower`` and ``_upper`` behind the name, which are
-        NaN for groups of fewer than two independent ones.
+        Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
+        behind the name; they are NaN for groups of fewer than two independent ones.
     """
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
-        return of(values.map(lambda array: _sums((groups * array).transpose("scene", ...), weights)))
+        return of(values.map(lambda array: _sums(array.transpose("scene", ...), weights)))
 
-    whole = np.ones((1, len(independent)), dtype=np.int64)
-    estimate = resampled(whole).isel(replicate=0)
+    estimate = resampled(np.ones((1, len(independent)), dtype=np.int64)).isel(replicate=0)
     drawn, left_out = resampled(resample(independent, replicates, seed)), resampled(leave_one_out(independent))
     known = group_count(groups, independent) > 1
     result = {}
@@ -62,6 +61,23 @@ def estimates(
         for side, limit in zip(("lower", "upper"), limits, strict=True):
             result[f"{name}_{side}"] = array.copy(data=limit).where(known)
     return xr.Dataset(result)
+
+
+def with_limits(found: xr.Dataset, name: str, long_name: str) -> dict[str, tuple[xr.DataArray, str]]:
+    """Give an estimate and the limits of its interval with their meanings, for `table_dataset`."""
+    return {
+        name: (found[name], long_name),
+        f"{name}_lower": (found[f"{name}_lower"], f"lower limit of {name}"),
+        f"{name}_upper": (found[f"{name}_upper"], f"upper limit of {name}"),
+    }
+
+
+def scene_counts(groups: xr.DataArray, independent: npt.NDArray[np.int64]) -> dict[str, tuple[xr.DataArray, str]]:
+    """Say of how many scenes a table is, for `table_dataset`."""
+    return {
+        "scene_count": (groups.sum("scene"), "scenes"),
+        "group_count": (group_count(groups, independent), "independent groups of scenes"),
+    }
 
 
 def independent_groups(ds: xr.Dataset) -> npt.NDArray[np.int64]:

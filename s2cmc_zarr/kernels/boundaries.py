@@ -6,10 +6,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from s2cmc_zarr.kernels.pixels import Mask
-from s2cmc_zarr.schema import LABELS, UNLABELLED
 
 DISTANCE_EDGES: Final = (0, 1, 2, 4, 8, 16)
 """Lower bounds of the classes of distance in pixels; the last class has no upper bound."""
@@ -33,15 +31,8 @@ def distance_classes(mask: Mask) -> npt.NDArray[np.uint8]:
         uint8, shape (y, x): position in `DISTANCE_EDGES`, the last one also where there is no other class; 255 where
         the pixel is unlabelled.
     """
-    classes = np.full(mask.shape, UNLABELLED, dtype=np.uint8)
-    for value in range(len(LABELS)):
-        own = mask == value
-        other = (mask != value) & (mask != UNLABELLED)
-        if not own.any():
-            continue
-        if not other.any():
-            classes[own] = len(DISTANCE_EDGES) - 1
-            continue
-        distance = ndimage.distance_transform_edt(~other)[own] - 1
-        classes[own] = np.searchsorted(DISTANCE_EDGES, distance, side="right") - 1
+    from s2cmc_zarr.kernels.compiled_masks import distance_limits_passed
+
+    limits = np.square(np.array(DISTANCE_EDGES[1:], dtype=np.int64) + 1)
+    classes: npt.NDArray[np.uint8] = distance_limits_passed(np.ascontiguousarray(mask), limits)
     return classes

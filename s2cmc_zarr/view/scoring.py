@@ -101,9 +101,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
     title = _title(metric, tables[0], label)
     columns = {}
     for averaging, name in (("pooled", "pooled"), ("per_scene", "per scene")):
-        of = everything.sel(averaging=averaging)
-        columns[name] = _figures(of, metric, decimals=1)
-        columns[f"{name}, interval"] = _limits(of, metric, decimals=1)
+        columns[name] = _with_limits(everything.sel(averaging=averaging), metric, decimals=1)
     frame = pd.DataFrame(columns, index=pd.Index(everything["model"].values, name="model"))
     frame["n"] = everything[f"{metric}_scenes"].values
     frame["scenes"] = int(everything["scene_count"])
@@ -115,8 +113,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
         cells = {"scenes": ordered["scene_count"].to_series()}
         for model in ordered["model"].values:
             of = ordered.sel(model=model).transpose(*dims, ...)
-            figures = zip(_figures(of, metric, decimals=1), _limits(of, metric, decimals=0), strict=True)
-            cells[str(model)] = pd.Series([" ".join(pair) for pair in figures], index=index)
+            cells[str(model)] = pd.Series(_with_limits(of, metric, decimals=0), index=index)
         cells["few"] = ordered["few_scenes"].to_series()
         print_table(
             pd.DataFrame(cells),
@@ -241,6 +238,11 @@ def _interval_caption(rules: dict[str, object], metric: str) -> str:
 
 def _figures(table: xr.Dataset, name: str, *, decimals: int, sign: bool = False) -> list[str]:
     return [_figure(value, name, decimals, sign) for value in table[name].values.ravel()]
+
+
+def _with_limits(table: xr.Dataset, name: str, *, decimals: int) -> list[str]:
+    pairs = zip(_figures(table, name, decimals=1), _limits(table, name, decimals=decimals), strict=True)
+    return [figure if limits == "–" else f"{figure} {limits}" for figure, limits in pairs]
 
 
 def _limits(table: xr.Dataset, name: str, *, decimals: int, sign: bool = False) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -40,17 +41,18 @@ def print_table(
 
     parts = _fitting(frame, natural_width, console.width) if console.is_terminal else [frame]
     # A table that is squeezed hides figures; one that goes to a file or a pager may be as wide as it is.
-    console.width = max(console.width, *(natural_width(part) for part in parts))
+    console.width = max(console.width, *map(natural_width, parts))
     console.print()
     for number, part in enumerate(parts):
         table = _table(part, percent)
         table.title = title if number == 0 else None
-        table.caption = caption if number == len(parts) - 1 else None
         console.print(table, crop=False)
+    if caption:
+        console.print(f"[dim italic]{escape(caption)}[/]", highlight=False)
 
 
 def _table(frame: pd.DataFrame, percent: Sequence[str]) -> Table:
-    table = Table(title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in frame.index.names:
         table.add_column(str(name or ""), no_wrap=True)
     for name in frame.columns:
