@@ -10,8 +10,14 @@ from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
 from s2cmc_zarr.release import make_replica, open_release
+from s2cmc_zarr.scoring.calibration import calibrate_threshold
+from s2cmc_zarr.scoring.comparison import compare
+from s2cmc_zarr.scoring.explanation import explain
+from s2cmc_zarr.scoring.intervals import intervals
+from s2cmc_zarr.scoring.kept_scores import open_scores
 from s2cmc_zarr.scoring.metrics import metrics
 from s2cmc_zarr.scoring.models import load_model
+from s2cmc_zarr.scoring.probabilities import probability_curves, probability_metrics
 from s2cmc_zarr.scoring.scores import score
 from s2cmc_zarr.store import convert, export_zip, open_catalogue, open_store, verify
 
@@ -26,17 +32,24 @@ __all__ = [
     "agreement",
     "agreement_rates",
     "audit",
+    "calibrate_threshold",
     "class_balance",
     "cloud_cover",
+    "compare",
     "convert",
+    "explain",
     "export_zip",
+    "intervals",
     "load_model",
     "make_replica",
     "metrics",
     "normalisation",
     "open_catalogue",
     "open_release",
+    "open_scores",
     "open_store",
+    "probability_curves",
+    "probability_metrics",
     "quantiles",
     "representativeness",
     "score",

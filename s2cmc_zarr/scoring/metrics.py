@@ -142,7 +142,7 @@ def select(scores: xr.Dataset, by: By, classes: Classes, shadow_policy: ShadowPo
         _check_predicts_shadow(scores)
     groups = members(scores, by)
     if shadow_policy == "marked_scenes" or (shadow_policy == "catalogue" and classes == "three"):
-        groups = groups & _shadows_marked(scores)
+        groups = groups & shadows_marked(scores)
     attributes = {
         "classes": classes,
         "shadow_policy": shadow_policy,
@@ -153,18 +153,20 @@ def select(scores: xr.Dataset, by: By, classes: Classes, shadow_policy: ShadowPo
 
 
 def average(
-    counts: xr.Dataset, total: Callable[[xr.DataArray], xr.DataArray], names: Sequence[str] | None = None
+    counts: xr.Dataset,
+    total: Callable[[xr.DataArray], xr.DataArray],
+    of: Callable[[xr.Dataset], xr.Dataset] = rates,
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Average rates in both ways.
+    """Average what follows from counts in both ways.
 
     Parameters
     ----------
     counts : xarray.Dataset
-        As `fold` gives it, with a dimension `scene`.
+        Additive, with a dimension `scene`; for `rates`, as `fold` gives it.
     total : callable
         Sums over the scenes of each group: dims (scene, …) to (…).
-    names : sequence of str, optional
-        Rates; default: all.
+    of : callable
+        Gives rates of counts.
 
     Returns
     -------
@@ -173,8 +175,8 @@ def average(
     counted : xarray.Dataset
         For each rate the scenes in its per-scene mean.
     """
-    pooled = rates(counts.map(total), names)
-    per_scene = rates(counts, names)
+    pooled = of(counts.map(total))
+    per_scene = of(counts)
     counted = per_scene.notnull().astype(np.int64).map(total)
     means = per_scene.fillna(0).map(total) / counted.where(counted > 0)
     averaging = xr.Variable("averaging", list(get_args(Averaging)))
@@ -210,7 +212,8 @@ def _check_predicts_shadow(scores: xr.Dataset) -> None:
         )
 
 
-def _shadows_marked(scores: xr.Dataset) -> xr.DataArray:
+def shadows_marked(scores: xr.Dataset) -> xr.DataArray:
+    """Give the scenes in which shadows were marked, in memory; refuse scores that do not say."""
     if "shadows_marked" not in scores.coords:
         raise CatalogueError(
             "no coordinate shadows_marked: where shadows were marked is not known; "

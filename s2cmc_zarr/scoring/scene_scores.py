@@ -42,12 +42,12 @@ OUTPUTS: Final = MappingProxyType(
     }
 )
 
-COORDS: Final[MappingProxyType[str, Sequence[Any]]] = MappingProxyType(
+COORDS: Final[MappingProxyType[str, list[Any]]] = MappingProxyType(
     {
-        "truth": TRUTH,
-        "prediction": PREDICTION,
-        "distance": DISTANCE_NAMES,
-        "probability": tuple(BIN_EDGES[:-1].tolist()),
+        "truth": list(TRUTH),
+        "prediction": list(PREDICTION),
+        "distance": list(DISTANCE_NAMES),
+        "probability": BIN_EDGES[:-1].tolist(),
     }
 )
 
