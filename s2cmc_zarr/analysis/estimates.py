@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ import xarray as xr
 
 from s2cmc_zarr.analysis.resampling import REPLICATES, bca_interval, leave_one_out, resample, resampled_sum
 from s2cmc_zarr.errors import CatalogueError
+
+_ROUNDING: Final = 1e-12
+"""Of sums in another order, relative."""
 
 
 def estimates(
@@ -44,7 +48,8 @@ def estimates(
     -------
     xarray.Dataset
         Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
-        behind the name; they are NaN for groups of fewer than two independent ones.
+        behind the name; they are NaN for groups of fewer than two independent ones, and where all resamples agree: of
+        what occurs never, or always, they cannot tell how far it might be otherwise.
     """
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
@@ -58,8 +63,9 @@ def estimates(
         of_drawn, of_left_out = (found[name].transpose("replicate", *array.dims).values for found in (drawn, left_out))
         limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
+        varies = limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])
         for side, limit in zip(("lower", "upper"), limits, strict=True):
-            result[f"{name}_{side}"] = array.copy(data=limit).where(known)
+            result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
     return xr.Dataset(result)
 
 
