@@ -11,18 +11,31 @@ from pathlib import Path
 
 import distributed
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import xarray as xr
 import zarr
 
 from releases import PlainRelease, npy, one_hot
-from s2cmc_zarr import cli, open_release
+from s2cmc_zarr import cli, compare, convert, open_release, open_scores, open_store, score
 from s2cmc_zarr.cli import options
 from s2cmc_zarr.schema import LABELS, TAGS
 from s2cmc_zarr.view.statistics import TABLES
 
-COMMANDS = ["replica", "convert", "verify", "stats", "agreement", "audit", "score", "demo"]
+COMMANDS = [
+    "replica",
+    "convert",
+    "verify",
+    "stats",
+    "agreement",
+    "audit",
+    "score",
+    "leaderboard",
+    "compare",
+    "explain",
+    "demo",
+]
 
 
 class Run:
@@ -83,6 +96,55 @@ def test_replica_convert_verify_stats_and_score(run: Run, real_csv: Path, tmp_pa
     assert run("score", store, "--model", "braaten", "--by", "all")[1].count("\n all ") == 1
     ds = xr.open_zarr(store)
     assert ds.isel(scene=ds.tags.sel(tag="snow/ice").values).sizes["scene"] == int(ds.tags.sel(tag="snow/ice").sum())
+
+
+@pytest.fixture(scope="module")
+def scored(replica: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the scores of two models."""
+    folder = tmp_path_factory.mktemp("scored")
+    convert(replica, folder / "S.zarr")
+    score(open_store(folder / "S.zarr"), ["braaten", dim], store=folder / "scores.zarr").compute()
+    return folder
+
+
+def dim(reflectance: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    return np.asarray(reflectance[2] > 0.1)
+
+
+def test_scores_are_kept_and_ranked(run: Run, scored: Path, tmp_path: Path) -> None:
+    store, scores = scored / "S.zarr", tmp_path / "kept.zarr"
+    code, first, err = run("score", store, "--model", "braaten", "--scores", scores, "--keep-predictions")
+    assert (code, err) == (0, "")
+    assert run("score", store, "--model", "braaten", "--scores", scores)[1] == first
+    asked = ["--by", "difficulty", "--metric", "kappa", "--replicates", "200"]
+    code, out, err = run("leaderboard", scores, *asked)
+    assert (code, err) == (0, "")
+    assert "Leaderboard: kappa, cloud against the rest" in out
+    assert "95 % intervals: bca, 200 resamples of independent groups" in out
+    assert "Shadow policy: catalogue" in out
+    assert run("leaderboard", store, "--model", "braaten", *asked)[1] == out
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_models_are_compared_and_the_table_is_written(run: Run, scored: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"table.{suffix}"
+    code, printed, err = run("compare", scored / "scores.zarr", "braaten", "dim", "--by", "annotator", "--out", out)
+    assert (code, err) == (0, "")
+    assert "braaten less dim: F1 of cloud, cloud against the rest, mean over scenes" in printed
+    read = {"parquet": pd.read_parquet, "csv": pd.read_csv, "json": pd.read_json}[suffix]
+    frame = read(out)  # type: ignore[operator]
+    assert frame["annotator"].unique().tolist() == ["all", "A", "B"]
+    assert set(frame["shadow_policy"]) == {"catalogue"}
+    expected = compare(open_scores(scored / "scores.zarr"), "braaten", "dim", None)["f1_difference"]
+    row = frame.query("annotator == 'all' and label == 'cloud' and averaging == 'pooled' and model == 'dim'")
+    np.testing.assert_allclose(row["f1_difference"], expected.sel(label="cloud", averaging="pooled"), rtol=1e-9)
+
+
+def test_errors_are_explained(run: Run, scored: Path) -> None:
+    code, out, err = run("explain", scored / "scores.zarr", "--model", "dim", "--tag", "thin")
+    assert (code, err) == (0, "")
+    assert "dim: what each tag adds to the error, others held fixed" in out
+    assert "without tags" in out
 
 
 def test_verify_fails_with_1_and_names_the_scene(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
@@ -203,6 +265,15 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
         (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),
         (["score", "R", "--model", "braaten", "--classes", "three"], "predicts no cloud shadow"),
+        (["score", "R"], "no --model; built in: braaten"),
+        (["score", "R", "--model", "braaten", "--out", "table.xlsx"], "expected .parquet, .csv or .json"),
+        (
+            ["score", "R", "--model", "braaten", "--tolerance", "3"],
+            "tolerance is 3, expected one of: 0, 1, 2, 4, 8, 16",
+        ),
+        (["leaderboard", "R"], "R is no store of scores: say with --model what to score"),
+        (["compare", "R", "braaten", "oracle"], "no model 'oracle'"),
+        (["explain", "R", "--model", "braaten", "--metric", "f3"], "metric is 'f3', expected one of: precision"),
         (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),
         (["convert", "R", "S.zarr", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler at tcp://127.0.0.1:1"),
         (["replica", "R"], "is not an empty directory"),
@@ -262,7 +333,7 @@ def test_control_c_leaves_a_store_that_says_it_is_incomplete(replica: Path, tmp_
 def test_the_demo_goes_the_whole_way_and_again(run: Run, tmp_path: Path) -> None:
     code, out, err = run("demo", tmp_path / "demo", "--scenes", 8, "--size", 64)
     assert (code, err) == (0, "")
-    for text in ("Verified", "Class balance", "braaten: cloud against the rest", "snow/ice", "catalogue.zarr"):
+    for text in ("Verified", "Class balance", "Leaderboard: F1 of cloud", "snow/ice", "scores.zarr"):
         assert text in out
     code, out, _ = run("demo", tmp_path / "demo")
     assert code == 0

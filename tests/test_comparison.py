@@ -24,17 +24,17 @@ def test_differences() -> None:
     turned = compare(found, "model_0", "model_2", replicates=100, method="percentile")
     again = compare(found, "model_2", "model_0", replicates=100, method="percentile")
     np.testing.assert_allclose(turned["f1_difference_lower"], -again["f1_difference_upper"], rtol=1e-9)
-    np.testing.assert_allclose(turned["f1_p_value"], again["f1_p_value"])
+    np.testing.assert_allclose(turned["f1_difference_p_value"], again["f1_difference_p_value"])
 
 
 def test_a_clear_difference_is_found_and_equal_models_are_not_told_apart() -> None:
     found = random_scores(60, models=2)
     table = compare(found, "model_0", "model_1", None, replicates=500)
-    assert (table["f1_p_value"] == 2 / 501).all()
+    assert (table["f1_difference_p_value"] == 2 / 501).all()
     assert (table["f1_difference_lower"].sel(label="cloud") > 0).all()
     copy = found.sel(model=["model_0", "model_0"]).assign_coords(model=["one", "other"])
     table = compare(copy, "one", "other", None, replicates=500)
-    assert (table["f1_p_value"] == 1).all()
+    assert (table["f1_difference_p_value"] == 1).all()
     assert (table["f1_difference_upper"] == 0).all()
 
 
@@ -58,7 +58,7 @@ def test_pairing_removes_what_is_hard_for_both() -> None:
     table = compare(both, "good", "worse", None, replicates=300).sel(label="cloud", averaging="pooled")
     width = (alone["f1_upper"] - alone["f1_lower"]).sel(model="good")
     assert table["f1_difference_upper"] - table["f1_difference_lower"] < width / 10
-    assert table["f1_p_value"] == 2 / 301
+    assert table["f1_difference_p_value"] == 2 / 301
 
 
 def test_p_values_are_corrected_over_groups_as_by_statsmodels() -> None:
@@ -70,10 +70,19 @@ def test_p_values_are_corrected_over_groups_as_by_statsmodels() -> None:
     table = compare(found, "model_0", "model_1", "tags", metric=["f1", "kappa"], replicates=300)
     for averaging in ("pooled", "per_scene"):
         of_tags = table.sel(label="cloud", averaging=averaging)
-        assert len(np.unique(of_tags["f1_p_value"])) > 5
-        expected = multipletests(of_tags["f1_p_value"], method="holm")[1]
-        np.testing.assert_allclose(of_tags["f1_p_value_holm"], expected, rtol=1e-12)
-    assert table["kappa_p_value_holm"].dims == ("averaging", "tag")
+        assert len(np.unique(of_tags["f1_difference_p_value"])) > 5
+        expected = multipletests(of_tags["f1_difference_p_value"], method="holm")[1]
+        np.testing.assert_allclose(of_tags["f1_difference_p_value_holm"], expected, rtol=1e-12)
+    assert table["kappa_difference_p_value_holm"].dims == ("averaging", "tag")
+
+
+def test_a_few_groups_prove_nothing() -> None:
+    """The better model wins in all of 3 groups, as one of equal models does in 1 case of 4."""
+    table = compare(random_scores(6), "model_0", "model_1", None, replicates=500)
+    assert int(table["group_count"]) == 3
+    assert bool(table["few_scenes"])
+    assert (table["f1_difference"].sel(label="cloud") > 0).all()
+    assert (table["f1_difference_p_value"] == 0.25).all()
 
 
 def test_refusals() -> None:

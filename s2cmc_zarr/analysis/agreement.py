@@ -10,7 +10,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import RATES, Classes, fold, rates
-from s2cmc_zarr.analysis.estimates import estimates, independent_groups, ratio, scene_counts, with_limits
+from s2cmc_zarr.analysis.estimates import (
+    averages,
+    estimates,
+    independent_groups,
+    scene_counts,
+    scene_values,
+    with_limits,
+)
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
 from s2cmc_zarr.analysis.resampling import REPLICATES
 from s2cmc_zarr.analysis.scenes import Output, map_scenes
@@ -111,16 +118,16 @@ def agreement_rates(
         groups = groups & counts["shadows_marked"].values
     pixels = without_scene_coords(counts)["confusion"].compute()
     folded = fold(pixels.rename(dict(zip(_DIMS, ("truth", "prediction"), strict=True))), classes)
-    per_scene = rates(folded, _RATES)
-    defined = per_scene.notnull().rename({name: f"{name}_scenes" for name in _RATES})
-    values = groups * folded.merge(per_scene.fillna(0)).merge(defined.astype(np.int64))
-
-    def of(sums: xr.Dataset) -> xr.Dataset:
-        means = xr.Dataset({name: ratio(sums[name], sums[f"{name}_scenes"]) for name in _RATES})
-        averaging = xr.Variable("averaging", ["pooled", "per_scene"])
-        return xr.concat([rates(sums[list(folded)], _RATES), means], averaging)
-
-    found = estimates(values, groups, independent, of, level=level, replicates=replicates, seed=seed)
+    values = groups * scene_values(folded, _rates)
+    found = estimates(
+        values,
+        groups,
+        independent,
+        lambda sums: averages(sums, _rates),
+        level=level,
+        replicates=replicates,
+        seed=seed,
+    )
     labelled = folded["true"].sum("label")
     tables: dict[str, tuple[xr.DataArray, str]] = {}
     for name in _RATES:
@@ -137,6 +144,10 @@ def agreement_rates(
     }
     result = table_dataset(tables, ("averaging", *group_dims(groups), "label"))
     return result.assign_attrs(classes=classes, level=level, replicates=replicates, seed=seed)
+
+
+def _rates(counts: xr.Dataset) -> xr.Dataset:
+    return rates(counts, _RATES)
 
 
 def _confusion(mask: npt.NDArray[np.uint8], alt_mask: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.int64]]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from s2cmc_zarr.analysis.resampling import REPLICATES, bca_interval, leave_one_out, resample, resampled_sum
+from s2cmc_zarr.analysis.resampling import (
+    REPLICATES,
+    bca_interval,
+    leave_one_out,
+    percentile_interval,
+    resample,
+    resampled_sum,
+    two_sided_p_value,
+)
 from s2cmc_zarr.errors import CatalogueError
+
+Method: TypeAlias = Literal["bca", "percentile"]
 
 _ROUNDING: Final = 1e-12
 """Of sums in another order, relative."""
@@ -25,8 +35,10 @@ def estimates(
     level: float = 0.95,
     replicates: int = REPLICATES,
     seed: int = 0,
+    method: Method = "bca",
+    tested: Collection[str] = (),
 ) -> xr.Dataset:
-    """Compute what follows from sums over scenes, with bias-corrected and accelerated intervals.
+    """Compute what follows from sums over scenes, with intervals and tests over independent groups of scenes.
 
     Parameters
     ----------
@@ -43,13 +55,20 @@ def estimates(
         Nominal coverage, between 0 and 1.
     replicates, seed : int
         Number of resamples, and the seed that makes them.
+    method : {"bca", "percentile"}
+        Kind of interval: see `bca_interval` and `percentile_interval`.
+    tested : collection of str
+        Variables of which to test whether they differ from 0.
 
     Returns
     -------
     xarray.Dataset
         Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
-        behind the name; they are NaN for groups of fewer than two independent ones, and where all resamples agree: of
-        what occurs never, or always, they cannot tell how far it might be otherwise.
+        behind the name; and, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never below
+        2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups know
+        nothing of others. All of this is NaN for groups of fewer than two independent ones. Of what is not
+        tested, the limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell
+        how else it might be.
     """
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
@@ -57,16 +76,66 @@ def estimates(
 
     estimate = resampled(np.ones((1, len(independent)), dtype=np.int64)).isel(replicate=0)
     drawn, left_out = resampled(resample(independent, replicates, seed)), resampled(leave_one_out(independent))
-    known = group_count(groups, independent) > 1
+    independent_count = group_count(groups, independent)
+    known = independent_count > 1
     result = {}
     for name, array in estimate.items():
         of_drawn, of_left_out = (found[name].transpose("replicate", *array.dims).values for found in (drawn, left_out))
-        limits = bca_interval(of_drawn, array.values, of_left_out, level)
+        if method == "percentile":
+            limits = percentile_interval(of_drawn, level)
+        else:
+            limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
-        varies = limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])
+        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (name in tested)
         for side, limit in zip(("lower", "upper"), limits, strict=True):
             result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
+        if name in tested:
+            p_value = array.copy(data=two_sided_p_value(of_drawn))
+            least = 2.0 ** (1 - independent_count)
+            result[f"{name}_p_value"] = p_value.where(p_value > least, least).where(known)
     return xr.Dataset(result)
+
+
+def scene_values(counts: xr.Dataset, of: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+    """Put beside counts what each scene adds to means over scenes: its rates, and whether they are defined.
+
+    Parameters
+    ----------
+    counts : xarray.Dataset
+        Additive, dims (scene, …).
+    of : callable
+        Gives rates of counts, NaN where they are undefined.
+
+    Returns
+    -------
+    xarray.Dataset
+        The counts, the rates with 0 where they are undefined, and int64 with ``_scenes`` behind their names: 1 where
+        they are defined.
+    """
+    rates = of(counts)
+    defined = rates.notnull().astype(np.int64).rename({name: f"{name}_scenes" for name in rates})
+    return counts.merge(rates.fillna(0), compat="identical").merge(defined, compat="identical")
+
+
+def averages(sums: xr.Dataset, of: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+    """Average in both ways: rates of the summed counts, and means of the scenes' rates.
+
+    Parameters
+    ----------
+    sums : xarray.Dataset
+        Over scenes, of what `scene_values` gives.
+    of : callable
+        The same.
+
+    Returns
+    -------
+    xarray.Dataset
+        The rates, with the dimension `averaging`: ``"pooled"``, ``"per_scene"``.
+    """
+    pooled = of(sums)
+    means = xr.Dataset({name: ratio(sums[name], sums[f"{name}_scenes"]) for name in pooled})
+    averaging = xr.Variable("averaging", ["pooled", "per_scene"])
+    return xr.concat([pooled, means], averaging, data_vars="all", coords="minimal", compat="override")
 
 
 def with_limits(found: xr.Dataset, name: str, long_name: str) -> dict[str, tuple[xr.DataArray, str]]:

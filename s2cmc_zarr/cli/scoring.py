@@ -10,6 +10,7 @@ import xarray as xr
 
 import s2cmc_zarr
 from s2cmc_zarr.analysis.confusions import Classes
+from s2cmc_zarr.analysis.estimates import Method
 from s2cmc_zarr.analysis.resampling import REPLICATES
 from s2cmc_zarr.cli.options import (
     CONTEXT,
@@ -25,7 +26,7 @@ from s2cmc_zarr.cli.options import (
 )
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.progress import compute
-from s2cmc_zarr.scoring.intervals import Method, metric_names
+from s2cmc_zarr.scoring.intervals import metric_names
 from s2cmc_zarr.scoring.kept_scores import is_scores, open_scores
 from s2cmc_zarr.scoring.metrics import ShadowPolicy
 from s2cmc_zarr.scoring.models import MODELS
@@ -176,7 +177,7 @@ def compare(
     shadow_policy: Policy = "catalogue",
     tolerance: Tolerance = 0,
     level: Level = 0.95,
-    method: MethodOption = "bca",
+    method: MethodOption = "percentile",
     replicates: Replicates = REPLICATES,
     seed: Seed = 0,
     scores: KeptScores = None,

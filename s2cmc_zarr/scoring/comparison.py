@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import get_args
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from s2cmc_zarr.analysis.confusions import RATES, Classes
+from s2cmc_zarr.analysis.confusions import Classes
+from s2cmc_zarr.analysis.estimates import Method
 from s2cmc_zarr.analysis.groups import By, table_dataset
-from s2cmc_zarr.analysis.resampling import REPLICATES, holm, two_sided_p_value
+from s2cmc_zarr.analysis.resampling import REPLICATES, holm
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.intervals import Method, metric_names, resampled, scene_tables
-from s2cmc_zarr.scoring.metrics import ShadowPolicy, check_choice
+from s2cmc_zarr.scoring.intervals import estimated, metric_names
+from s2cmc_zarr.scoring.metrics import ShadowPolicy
 
 
 def compare(
@@ -27,7 +27,7 @@ def compare(
     metric: str | Sequence[str] = "f1",
     tolerance: int = 0,
     level: float = 0.95,
-    method: Method = "bca",
+    method: Method = "percentile",
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -45,7 +45,8 @@ def compare(
     by, classes, shadow_policy, tolerance
         As for `metrics`.
     metric, level, method, replicates, seed
-        As for `intervals`.
+        As for `intervals`. The percentile interval is the one that agrees with the p-value: it leaves out 0 where that
+        is below 1 less `level`.
 
     Returns
     -------
@@ -56,8 +57,8 @@ def compare(
         * ``f1_difference``, ``f1_difference_lower``, ``f1_difference_upper``, float64, dims (averaging, group, label):
           the first model less the second. Per scene, it is the difference of the two means, each over the scenes in
           which its model's metric is defined.
-        * ``f1_p_value`` of no difference (`two_sided_p_value`) and ``f1_p_value_holm``, corrected over all groups:
-          NaN where a group has fewer than two independent groups.
+        * ``f1_difference_p_value`` of no difference (see `estimates`) and ``f1_difference_p_value_holm``, corrected
+          over all groups: NaN where a group has fewer than two independent groups.
         * ``f1_scenes``, int64, dims (model, group, label): the scenes in the per-scene mean.
 
         Also ``scene_count``, ``few_scenes`` and ``group_count`` as in `intervals`.
@@ -67,7 +68,6 @@ def compare(
     CatalogueError
         As `intervals`; or if the scores are not of these two models.
     """
-    check_choice("method", method, get_args(Method))
     names = metric_names(metric)
     known = np.atleast_1d(scores["model"].values).tolist() if "model" in scores.coords else []
     for model in (first, second):
@@ -75,30 +75,19 @@ def compare(
             raise CatalogueError(f"no scores of the model {model!r}; there are: {', '.join(map(str, known)) or 'none'}")
     if first == second:
         raise CatalogueError(f"{first} cannot be compared with itself; name two models")
-    found = resampled(scores.sel(model=[first, second]), by, classes, shadow_policy, names, tolerance, replicates, seed)
 
-    def difference_of(name: str) -> Callable[[xr.Dataset], xr.DataArray]:
-        return lambda rates: rates[name].sel(model=first, drop=True) - rates[name].sel(model=second, drop=True)
+    def less(found: xr.DataArray) -> xr.DataArray:
+        return found.sel(model=first, drop=True) - found.sel(model=second, drop=True)
 
-    tables: dict[str, tuple[xr.DataArray, str]] = {}
+    both = scores.sel(model=[first, second])
+    tables, attributes, groups = estimated(
+        both, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed, less
+    )
     for name in names:
-        difference = difference_of(name)
-        lower, upper = found.interval(difference, level, method)
-        resamples = difference(found.replicates).transpose("replicate", *lower.dims).values
-        p_value = lower.copy(data=two_sided_p_value(resamples)).where(found.group_count > 1)
-        tables |= {
-            name: (found.estimate[name], RATES[name].long_name),
-            f"{name}_difference": (difference(found.estimate), f"{name} of {first} less that of {second}"),
-            f"{name}_difference_lower": (lower, f"lower limit of the difference of {name}"),
-            f"{name}_difference_upper": (upper, f"upper limit of the difference of {name}"),
-            f"{name}_p_value": (p_value, f"p-value of no difference of {name}"),
-            f"{name}_p_value_holm": (_corrected(p_value, found.group_dims), "the same, corrected over the groups"),
-            f"{name}_scenes": (found.counted[name], f"scenes in the per-scene mean of {name}"),
-        }
-    tables |= scene_tables(found)
-    result = table_dataset(tables, ("averaging", "model", ..., *found.group_dims, "label"))
-    rules = {"level": level, "method": method, "first": first, "second": second}
-    return result.assign_attrs(found.attributes | rules)
+        p_value, long_name = tables[f"{name}_difference_p_value"]
+        tables[f"{name}_difference_p_value_holm"] = (_corrected(p_value, groups), f"{long_name}, corrected over groups")
+    result = table_dataset(tables, ("averaging", "model", ..., *groups, "label"))
+    return result.assign_attrs(attributes | {"first": first, "second": second})
 
 
 def _corrected(p_value: xr.DataArray, groups: tuple[str, ...]) -> xr.DataArray:

@@ -3,71 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import get_args
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import RATES, Classes, rates
-from s2cmc_zarr.analysis.estimates import group_count, independent_groups
-from s2cmc_zarr.analysis.groups import By, table_dataset
-from s2cmc_zarr.analysis.resampling import (
-    REPLICATES,
-    bca_interval,
-    leave_one_out,
-    percentile_interval,
-    resample,
-    resampled_sum,
+from s2cmc_zarr.analysis.estimates import (
+    Method,
+    averages,
+    estimates,
+    independent_groups,
+    scene_counts,
+    scene_values,
+    with_limits,
 )
-from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, average, check_choice, select
-
-Method: TypeAlias = Literal["bca", "percentile"]
-
-
-class Resampled(NamedTuple):
-    """Rates of the sample, of its resamples, and without each independent group.
-
-    Attributes
-    ----------
-    estimate : xarray.Dataset
-        Rates, dims (averaging, group…, …).
-    replicates, jackknife : xarray.Dataset
-        The same with the dimension `replicate`.
-    counted : xarray.Dataset
-        For each rate the scenes in its per-scene mean.
-    scene_count, group_count : xarray.DataArray
-        Scenes and independent groups, dims (group…).
-    attributes : dict
-        The rules of scoring.
-    """
-
-    estimate: xr.Dataset
-    replicates: xr.Dataset
-    jackknife: xr.Dataset
-    counted: xr.Dataset
-    scene_count: xr.DataArray
-    group_count: xr.DataArray
-    attributes: dict[str, str | int]
-
-    @property
-    def group_dims(self) -> tuple[str, ...]:
-        """Dimensions of the groups of scenes."""
-        return tuple(map(str, self.scene_count.dims))
-
-    def interval(
-        self, of: Callable[[xr.Dataset], xr.DataArray], level: float, method: Method
-    ) -> tuple[xr.DataArray, xr.DataArray]:
-        """Give the limits of what follows from the rates; NaN where fewer than two independent groups say something."""
-        estimate, replicates = of(self.estimate), of(self.replicates).transpose("replicate", ...)
-        replicates = replicates.transpose("replicate", *estimate.dims)
-        if method == "percentile":
-            limits = percentile_interval(replicates.values, level)
-        else:
-            jackknife = of(self.jackknife).transpose("replicate", *estimate.dims).values
-            limits = bca_interval(replicates.values, estimate.values, jackknife, level)
-        lower, upper = (estimate.copy(data=limit).where(self.group_count > 1) for limit in limits)
-        return lower, upper
+from s2cmc_zarr.analysis.groups import By, group_dims, table_dataset
+from s2cmc_zarr.analysis.resampling import REPLICATES
+from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, check_choice, select
 
 
 def intervals(
@@ -119,21 +71,12 @@ def intervals(
     CatalogueError
         As `metrics`; if there is no such metric; or if it is not known which scenes are independent.
     """
-    check_choice("method", method, get_args(Method))
     names = metric_names(metric)
-    found = resampled(scores, by, classes, shadow_policy, names, tolerance, replicates, seed)
-    tables: dict[str, tuple[xr.DataArray, str]] = {}
-    for name in names:
-        lower, upper = found.interval(lambda rates, name=name: rates[name], level, method)  # type: ignore[misc]
-        tables |= {
-            name: (found.estimate[name], RATES[name].long_name),
-            f"{name}_lower": (lower, f"lower limit of {name}"),
-            f"{name}_upper": (upper, f"upper limit of {name}"),
-            f"{name}_scenes": (found.counted[name], f"scenes in the per-scene mean of {name}"),
-        }
-    tables |= scene_tables(found)
-    result = table_dataset(tables, ("averaging", ..., *found.group_dims, "label"))
-    return result.assign_attrs(found.attributes | {"level": level, "method": method})
+    tables, attributes, groups = estimated(
+        scores, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed
+    )
+    result = table_dataset(tables, ("averaging", ..., *groups, "label"))
+    return result.assign_attrs(attributes)
 
 
 def metric_names(metric: str | Sequence[str]) -> list[str]:
@@ -144,48 +87,73 @@ def metric_names(metric: str | Sequence[str]) -> list[str]:
     return names
 
 
-def scene_tables(found: Resampled) -> dict[str, tuple[xr.DataArray, str]]:
-    """Say of how many scenes a result is."""
-    return {
-        "scene_count": (found.scene_count, "scenes"),
-        "few_scenes": (found.scene_count < FEW_SCENES, f"whether there are fewer than {FEW_SCENES} scenes"),
-        "group_count": (found.group_count, "independent groups of scenes"),
-    }
-
-
-def resampled(
+def estimated(
     scores: xr.Dataset,
     by: By,
     classes: Classes,
     shadow_policy: ShadowPolicy,
-    names: Sequence[str],
     tolerance: int,
+    names: Sequence[str],
+    level: float,
+    method: Method,
     replicates: int,
     seed: int,
-) -> Resampled:
-    """Compute rates of the sample and of its resamples, which are the same for all models; arguments of `intervals`."""
-    unit = independent_groups(scores)
+    contrast: Callable[[xr.DataArray], xr.DataArray] | None = None,
+) -> tuple[dict[str, tuple[xr.DataArray, str]], dict[str, str | int | float], tuple[str, ...]]:
+    """Estimate metrics with intervals, or with a contrast of models those of the contrast; arguments of `intervals`.
+
+    Parameters
+    ----------
+    contrast : callable, optional
+        Takes a metric with the dimension `model`, gives one without: then ``_difference`` is behind its name, and it is
+        tested.
+
+    Returns
+    -------
+    tables : dict
+        For `table_dataset`.
+    attributes : dict
+        The rules that were followed.
+    group_dims : tuple of str
+        Dimensions of the groups.
+    """
+    check_choice("method", method, get_args(Method))
+    independent = independent_groups(scores)
     counts, groups, attributes = select(scores, by, classes, shadow_policy, tolerance)
-    counts = counts.compute()
+    values = groups * scene_values(counts.compute(), lambda totals: rates(totals, names))
 
-    def rates_of(weights: npt.NDArray[np.int64]) -> tuple[xr.Dataset, xr.Dataset]:
-        def total(count: xr.DataArray) -> xr.DataArray:
-            within = (groups * count).transpose("scene", ...)
-            return xr.DataArray(
-                resampled_sum(weights, within.values),
-                dims=("replicate", *within.dims[1:]),
-                coords={dim: within[dim] for dim in within.dims[1:] if dim in within.coords},
-            )
+    def of(sums: xr.Dataset) -> xr.Dataset:
+        found = averages(sums, lambda totals: rates(totals, names))
+        return (
+            found if contrast is None else xr.Dataset({f"{name}_difference": contrast(found[name]) for name in names})
+        )
 
-        return average(counts, total, lambda totals: rates(totals, names))
-
-    estimate, counted = (rates.isel(replicate=0) for rates in rates_of(np.ones((1, len(unit)), dtype=np.int64)))
-    return Resampled(
-        estimate,
-        rates_of(resample(unit, replicates, seed))[0],
-        rates_of(leave_one_out(unit))[0],
-        counted.astype(np.int64),
-        groups.sum("scene"),
-        group_count(groups, unit),
-        attributes | {"replicates": replicates, "seed": seed},
+    found = estimates(
+        values,
+        groups,
+        independent,
+        of,
+        level=level,
+        replicates=replicates,
+        seed=seed,
+        method=method,
+        tested=() if contrast is None else [f"{name}_difference" for name in names],
     )
+    if contrast is not None:
+        found = found.merge(averages(values.sum("scene"), lambda totals: rates(totals, names)), compat="identical")
+    tables: dict[str, tuple[xr.DataArray, str]] = {}
+    for name in names:
+        shown = RATES[name].long_name
+        if contrast is None:
+            tables |= with_limits(found, name, shown)
+        else:
+            difference = f"{name}_difference"
+            tables[name] = (found[name], shown)
+            tables |= with_limits(found, difference, f"{name} of the first model less that of the second")
+            tables[f"{difference}_p_value"] = (found[f"{difference}_p_value"], f"p-value of no difference of {name}")
+        tables[f"{name}_scenes"] = (values[f"{name}_scenes"].sum("scene"), f"scenes in the per-scene mean of {name}")
+    tables |= scene_counts(groups, independent)
+    few = tables["scene_count"][0] < FEW_SCENES
+    tables["few_scenes"] = (few, f"whether there are fewer than {FEW_SCENES} scenes")
+    rules = {"level": level, "method": method, "replicates": replicates, "seed": seed}
+    return tables, attributes | rules, group_dims(groups)

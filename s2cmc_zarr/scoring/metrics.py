@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import RATES, Classes, fold, rates
+from s2cmc_zarr.analysis.estimates import averages, scene_values
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.boundaries import DISTANCE_EDGES
 from s2cmc_zarr.schema import LABELS
 
 ShadowPolicy: TypeAlias = Literal["catalogue", "as_labelled", "marked_scenes"]
-Averaging: TypeAlias = Literal["pooled", "per_scene"]
 
 FEW_SCENES: Final = 20
 """Groups of fewer scenes are flagged: their averages say little of other scenes."""
@@ -106,13 +106,14 @@ def metrics(
         summed: xr.DataArray = xr.dot(weights, count, dim="scene")
         return summed
 
-    averages, counted = average(counts, total)
+    sums = scene_values(counts, rates).map(total)
+    averaged = averages(sums, rates)
     confusion = without_scene_coords(scores)["confusion"]
     labelled = confusion.sel(truth=list(LABELS))
-    pixels = total(counts["true"].sum("label"))
+    pixels = sums["true"].sum("label")
     scene_count = weights.sum("scene")
-    tables = {name: (averages[name], rate.long_name) for name, rate in RATES.items()}
-    tables |= {f"{name}_scenes": (counted[name], f"scenes in the per-scene mean of {name}") for name in RATES}
+    tables = {name: (averaged[name], rate.long_name) for name, rate in RATES.items()}
+    tables |= {f"{name}_scenes": (sums[f"{name}_scenes"], f"scenes in the per-scene mean of {name}") for name in RATES}
     tables |= {
         "scene_count": (scene_count, "scenes"),
         "few_scenes": (scene_count < FEW_SCENES, f"whether there are fewer than {FEW_SCENES} scenes"),
@@ -150,37 +151,6 @@ def select(scores: xr.Dataset, by: By, classes: Classes, shadow_policy: ShadowPo
         "tolerance": tolerance,
     }
     return Selection(fold(_confusion(scores, tolerance), classes), groups, attributes)
-
-
-def average(
-    counts: xr.Dataset,
-    total: Callable[[xr.DataArray], xr.DataArray],
-    of: Callable[[xr.Dataset], xr.Dataset] = rates,
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Average what follows from counts in both ways.
-
-    Parameters
-    ----------
-    counts : xarray.Dataset
-        Additive, with a dimension `scene`; for `rates`, as `fold` gives it.
-    total : callable
-        Sums over the scenes of each group: dims (scene, …) to (…).
-    of : callable
-        Gives rates of counts.
-
-    Returns
-    -------
-    averages : xarray.Dataset
-        Rates with the dimension `averaging`.
-    counted : xarray.Dataset
-        For each rate the scenes in its per-scene mean.
-    """
-    pooled = of(counts.map(total))
-    per_scene = of(counts)
-    counted = per_scene.notnull().astype(np.int64).map(total)
-    means = per_scene.fillna(0).map(total) / counted.where(counted > 0)
-    averaging = xr.Variable("averaging", list(get_args(Averaging)))
-    return xr.concat([pooled, means], averaging, data_vars="all", coords="minimal", compat="override"), counted
 
 
 def check_choice(name: str, found: object, choices: Sequence[object]) -> None:

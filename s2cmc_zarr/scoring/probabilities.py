@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import Final, get_args
 
@@ -9,11 +10,12 @@ import numpy as np
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import rates
+from s2cmc_zarr.analysis.estimates import averages, scene_values
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.probability import BIN_COUNT, BIN_EDGES
 from s2cmc_zarr.schema import LABELS
-from s2cmc_zarr.scoring.metrics import AVERAGING, FEW_SCENES, ShadowPolicy, average, check_choice, shadows_marked
+from s2cmc_zarr.scoring.metrics import AVERAGING, FEW_SCENES, ShadowPolicy, check_choice, shadows_marked
 
 _LONG_NAMES: Final = MappingProxyType(
     {
@@ -67,11 +69,15 @@ def probability_metrics(
         summed: xr.DataArray = xr.dot(weights, count, dim="scene")
         return summed
 
-    averages, counted = average(counts, total, lambda totals: _rates(totals, calibration_bins))
+    of = partial(_rates, calibration_bins=calibration_bins)
+    sums = scene_values(counts, of).map(total)
+    averaged = averages(sums, of)
     scene_count = weights.sum("scene")
-    pixels = total(counts["probability_count"].sum(["truth", "probability"]))
-    tables = {name: (averages[name], long_name) for name, long_name in _LONG_NAMES.items()}
-    tables |= {f"{name}_scenes": (counted[name], f"scenes in the per-scene mean of {name}") for name in _LONG_NAMES}
+    pixels = sums["probability_count"].sum(["truth", "probability"])
+    tables = {name: (averaged[name], long_name) for name, long_name in _LONG_NAMES.items()}
+    tables |= {
+        f"{name}_scenes": (sums[f"{name}_scenes"], f"scenes in the per-scene mean of {name}") for name in _LONG_NAMES
+    }
     tables |= {
         "scene_count": (scene_count, "scenes"),
         "few_scenes": (scene_count < FEW_SCENES, f"whether there are fewer than {FEW_SCENES} scenes"),

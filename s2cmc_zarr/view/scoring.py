@@ -146,8 +146,8 @@ def print_comparison(tables: Sequence[xr.Dataset], metric: str, label: str = "cl
                 frame[model] = _figures(of.sel(model=model).transpose(*dims, ...), metric, decimals=1)
             frame["difference"] = _figures(of, f"{metric}_difference", decimals=1, sign=True)
             frame["interval"] = _limits(of, f"{metric}_difference", decimals=1, sign=True)
-            frame["p"] = [_p(value) for value in of[f"{metric}_p_value"].values.ravel()]
-            frame["p, Holm"] = [_p(value) for value in of[f"{metric}_p_value_holm"].values.ravel()]
+            frame["p"] = [_p(value) for value in of[f"{metric}_difference_p_value"].values.ravel()]
+            frame["p, Holm"] = [_p(value) for value in of[f"{metric}_difference_p_value_holm"].values.ravel()]
             frame["few"] = of["few_scenes"].to_series()
             frames.append(frame)
         print_table(
