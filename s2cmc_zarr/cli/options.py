@@ -43,7 +43,11 @@ Workers = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads; 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 By = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Groups of scenes: tags, all, or a coordinate such as difficulty or dataset."),
+    typer.Option(
+        metavar="NAME",
+        help="Groups of scenes: tags, all, a coordinate such as difficulty, month or hemisphere, an expression such as "
+        "'snow/ice and difficulty > 2', or several of these, separated by commas.",
+    ),
 ]
 
 

@@ -85,7 +85,8 @@ class Release:
         Parameters
         ----------
         source : str
-            Folder of the release at any fsspec URL, or ``zenodo:`` for the published record.
+            Folder of the release at any fsspec URL, ``zenodo:`` for the published record, or the tag table alone: a
+            ``.csv`` file.
         on_defect : {"raise", "skip", "mark"}
             What to do about a scene with defects; see `s2cmc_zarr.open_release`. Skipping and marking read all masks.
         storage_options : mapping, optional
@@ -102,10 +103,11 @@ class Release:
             raise CatalogueError(f"on_defect is {on_defect!r}, expected 'raise', 'skip' or 'mark'")
         fs, root = zenodo.open_source(str(source), storage_options)
         csv = _read_table(fs, root, str(source))
-        listing = {component: list_members(fs, root, component) for component in inspection.COMPONENTS}
+        components = () if root.endswith(".csv") else inspection.COMPONENTS
+        listing = {component: list_members(fs, root, component) for component in components}
         found = {name: members for name, members in listing.items() if members is not None}
         by_scene = {name: inspection.by_scene(name, members) for name, members in found.items()}
-        size = inspection.scene_size(fs, by_scene)
+        size = inspection.scene_size(fs, by_scene, tolerant=on_defect != "raise")
         published = hashlib.md5(csv, usedforsecurity=False).hexdigest() == tag_table.PUBLISHED_MD5
         if published and size != (SCENE_SIZE, SCENE_SIZE):
             raise CatalogueError(f"scenes have {size[0]} × {size[1]} pixels, those of the published table 1022 × 1022")
@@ -279,11 +281,20 @@ def describe_defects(defects: Mapping[str, Iterable[str]], limit: int = 20) -> s
     return "\n".join(lines)
 
 
+def table_path(root: str) -> str:
+    """Path of the tag table: in the folder of the release, or what was given if that is a ``.csv`` file."""
+    if root.endswith(".csv"):
+        return root
+    return f"{root}/{tag_table.FILE_NAME}" if root else tag_table.FILE_NAME
+
+
 def _read_table(fs: fsspec.AbstractFileSystem, root: str, source: str) -> bytes:
-    path = f"{root}/{tag_table.FILE_NAME}" if root else tag_table.FILE_NAME
+    path = table_path(root)
     try:
         size = storage.size(fs, path)
     except FileNotFoundError:
+        if path == root:
+            raise CatalogueError(f"{source} is not there; expected the tag table of the catalogue") from None
         raise CatalogueError(
             f"{source}: no {tag_table.FILE_NAME} there; expected the folder that holds the release "
             f"(the CSV, and {', '.join(inspection.COMPONENTS)} as .zip files or folders)"

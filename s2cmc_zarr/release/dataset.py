@@ -12,6 +12,7 @@ from xarray.core import indexing
 
 from s2cmc_zarr.errors import DefectError
 from s2cmc_zarr.release.catalogue import Release
+from s2cmc_zarr.release.inspection import NOT_IN_TABLE
 from s2cmc_zarr.release.tags import PERCENT_COLUMNS
 from s2cmc_zarr.schema import (
     ATTRIBUTES,
@@ -145,6 +146,9 @@ def release_dataset(release: Release) -> xr.Dataset:
     attributes = dict(ROOT_ATTRIBUTES)
     if release.lacking:
         attributes["lacking"] = list(release.lacking)
+    problems = ((scene, problem) for scene, found in release.defects.items() for problem in found)
+    if unknown := [f"{scene}: {problem}" for scene, problem in problems if problem.endswith(NOT_IN_TABLE)]:
+        attributes["not_in_table"] = unknown
     return xr.Dataset(variables, coords=_coordinates(release), attrs=attributes)
 
 

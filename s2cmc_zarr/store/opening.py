@@ -15,6 +15,7 @@ from zarr.abc.store import Store
 
 from s2cmc_zarr.errors import CatalogueError, IncompleteStoreWarning
 from s2cmc_zarr.release.backend import is_release, open_release
+from s2cmc_zarr.release.catalogue import OnDefect
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, DTYPES, SCHEMA_VERSION
 from s2cmc_zarr.store.objects import ROOT, connect, get_json
@@ -114,8 +115,13 @@ def _read_directly(dataset: xr.Dataset, store: Store, *, consolidated: bool) -> 
     return dataset
 
 
-def open_catalogue(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> xr.Dataset:
-    """Open a store or a release, whichever is there; see `open_store` and `open_release`."""
+def open_catalogue(
+    url: str | os.PathLike[str],
+    *,
+    on_defect: OnDefect = "raise",
+    storage_options: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Open a store or a release, whichever is there; see `open_store` and, for `on_defect`, `open_release`."""
     if is_release(os.fspath(url), storage_options):
-        return open_release(url, storage_options=storage_options)
+        return open_release(url, on_defect=on_defect, storage_options=storage_options)
     return open_store(url, storage_options=storage_options)
