@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import email.utils
+import functools
 import http.client
 import os
 import re
@@ -153,7 +154,7 @@ def _policy() -> dict[str, Any]:
     return {
         "retry": tenacity.retry_if_exception(is_transient),
         "wait": _wait,
-        "stop": _is_over,
+        "stop": functools.partial(_is_over, limit=retry_seconds()),
         "reraise": True,
     }
 
@@ -165,9 +166,9 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return max(_backoff(state), _asked_wait(state))
 
 
-def _is_over(state: tenacity.RetryCallState) -> bool:
+def _is_over(state: tenacity.RetryCallState, limit: float) -> bool:
     """As `tenacity.stop_before_delay`, but a wait for which the server asks may end later than that."""
-    asked, elapsed, limit = _asked_wait(state), state.seconds_since_start or 0.0, retry_seconds()
+    asked, elapsed = _asked_wait(state), state.seconds_since_start or 0.0
     if asked > 0 and limit > 0:
         return asked > _LONGEST_WAIT or elapsed >= limit
     return elapsed + state.upcoming_sleep >= limit
