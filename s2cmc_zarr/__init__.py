@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from s2cmc_zarr.analysis.agreement import agreement, agreement_rates
 from s2cmc_zarr.analysis.audit import audit
+from s2cmc_zarr.analysis.band_tables import normalisation, quantiles, separability
 from s2cmc_zarr.analysis.representativeness import representativeness
 from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_occurrence, tag_counts
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
@@ -42,14 +43,17 @@ __all__ = [
     "load_model",
     "make_replica",
     "metrics",
+    "normalisation",
     "open_catalogue",
     "open_release",
     "open_scores",
     "open_store",
     "probability_curves",
     "probability_metrics",
+    "quantiles",
     "representativeness",
     "score",
+    "separability",
     "statistics",
     "tabulate",
     "tag_co_occurrence",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ import xarray as xr
 import zarr
 
 from releases import PlainRelease, npy, one_hot
-from s2cmc_zarr import cli, compare, convert, open_scores, open_store, score
+from s2cmc_zarr import cli, compare, convert, open_release, open_scores, open_store, score
 from s2cmc_zarr.cli import options
+from s2cmc_zarr.schema import LABELS, TAGS
+from s2cmc_zarr.view.statistics import TABLES
 
 COMMANDS = [
     "replica",
@@ -168,6 +171,52 @@ def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> 
     assert plain.scenes[2] in out
 
 
+def test_every_table_is_printed_and_written(run: Run, replica: Path, tmp_path: Path) -> None:
+    ds = open_release(replica)
+    code, out, err = run("stats", replica, "--by", "difficulty,shadows_marked", "--out", tmp_path / "tables")
+    assert (code, err) == (0, "")
+    titles = re.findall(r"^(Class|Mean|Standard|Quantiles|Constants|Cloud|Tags)\b", out, re.MULTILINE)
+    assert titles == ["Class", "Mean", "Standard"]
+    written = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert written == {f"{name}.{suffix}" for name in TABLES for suffix in ("parquet", "csv")}
+    assert f"Written: {len(written)} files" in out
+    for name in TABLES:
+        parquet, csv = (
+            pd.read_parquet(tmp_path / "tables" / f"{name}.parquet"),
+            pd.read_csv(tmp_path / "tables" / f"{name}.csv"),
+        )
+        pd.testing.assert_frame_equal(parquet, csv, check_dtype=False)
+    counted = pd.read_parquet(tmp_path / "tables" / "balance.parquet").groupby("label")["class_count"].sum()
+    mask = ds["mask"].values
+    assert counted.to_dict() == {label: int((mask == value).sum()) for value, label in enumerate(LABELS)}
+    others = {
+        "quantiles": "Quantiles of reflectance",
+        "normalisation": "Constants for normalisation",
+        "separability": "Jeffries–Matusita distance of classes",
+        "cloud-cover": "Cloud cover of scenes",
+        "tags": "Tags",
+        "co-occurrence": "Tags that come together more often than by chance",
+        "representativeness": "Parts compared to the whole",
+    }
+    options = [option for name in others for option in ("--table", name)]
+    code, out, err = run("stats", replica, *options)
+    assert (code, err) == (0, "")
+    for title in others.values():
+        assert f"\n{title} " in out
+    assert "Class balance" not in out
+
+
+def test_tables_of_the_tag_table_alone(run: Run, real_csv: Path, tmp_path: Path) -> None:
+    code, out, err = run("stats", real_csv, "--by", "all", "--out", tmp_path / "tables")
+    assert (code, err) == (0, "")
+    assert " all        45.9 (" in out
+    assert " 24.8 % " in out
+    assert "Mean reflectance" not in out
+    tags = pd.read_csv(tmp_path / "tables" / "tags.csv").set_index("tag")["tag_scenes"]
+    assert tags.to_dict() == pd.read_csv(real_csv)[list(TAGS)].sum().to_dict()
+    assert not (tmp_path / "tables" / "means.csv").exists()
+
+
 def test_agreement_of_the_annotators(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
     release = plain.write(tmp_path / "R")
     first, second = (np.stack([masks[plain.scenes[n]] for n in (1, 3)]) for masks in (plain.labels, plain.alt_labels))
@@ -209,6 +258,9 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
         (["convert", "nowhere", "S.zarr"], "no classification_tags.csv there"),
         (["verify", "nowhere"], "no store of the catalogue there"),
         (["audit", "nowhere.csv"], "nowhere.csv is not there; expected the tag table"),
+        (["stats", "R", "--table", "moods"], "no table 'moods'; choose from: balance, means, quantiles"),
+        (["stats", "R", "--table", "tags", "--out", "R/masks.zip"], "no directory can be made there (File exists)"),
+        (["stats", "R/classification_tags.csv", "--table", "means"], "expected 100·n/1044484"),
         (["stats", "nowhere"], "no store of the catalogue there"),
         (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),

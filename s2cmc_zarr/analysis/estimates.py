@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from s2cmc_zarr.analysis.resampling import (
 from s2cmc_zarr.errors import CatalogueError
 
 Method: TypeAlias = Literal["bca", "percentile"]
+
+_ROUNDING: Final = 1e-12
+"""Of sums in another order, relative."""
 
 
 def estimates(
@@ -61,9 +64,10 @@ def estimates(
     -------
     xarray.Dataset
         Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
-        behind the name; and, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never below
-        2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups know
-        nothing of others. All of this is NaN for groups of fewer than two independent ones.
+        behind the name; they are NaN where all resamples agree: of what occurs never, or always, they cannot tell how
+        far it might be otherwise. And, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never
+        below 2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups
+        know nothing of others. All of this is NaN for groups of fewer than two independent ones.
     """
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
@@ -81,8 +85,9 @@ def estimates(
         else:
             limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
+        varies = limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])
         for side, limit in zip(("lower", "upper"), limits, strict=True):
-            result[f"{name}_{side}"] = array.copy(data=limit).where(known)
+            result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
         if name in tested:
             p_value = array.copy(data=two_sided_p_value(of_drawn))
             least = 2.0 ** (1 - independent_count)

@@ -87,7 +87,7 @@ def representativeness(
     random = _random_parts(indicators.values, sizes, replicates, seed)
     sums = xr.DataArray(random, dims=("size", "replicate", "category"))
     distances = distance(frequencies(sums) - frequencies(indicators.sum("scene")))
-    limit = distances.quantile(level, "replicate").drop_vars("quantile").values
+    limit = distances.quantile(level, "replicate", skipna=False).drop_vars("quantile").values
     random_limit = xr.DataArray(limit[which.reshape(scene_count.shape)], dims=(*scene_count.dims, "attribute"))
     tables = with_limits(found, "total_variation", "total variation distance of the part from the whole")
     tables["random_total_variation"] = (

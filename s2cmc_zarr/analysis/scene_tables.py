@@ -115,7 +115,7 @@ def cloud_cover(
     tables = with_limits(found, "scene_fraction", "fraction of the scenes")
     tables["scenes"] = (values["scenes"].sum("scene"), "scenes of this cloud cover")
     tables |= with_limits(found, "mean_cover", "mean cloud cover of a scene")
-    tables["median_cover"] = (cover.where(groups).median("scene"), "median cloud cover of a scene")
+    tables["median_cover"] = (_median(cover.where(groups)), "median cloud cover of a scene")
     return table_dataset(tables | scene_counts(groups, independent), (*group_dims(groups), "cloud_cover"))
 
 
@@ -176,7 +176,8 @@ def tag_co_occurrence(
         In memory, dims (tag, other_tag): ``both_scenes`` (int64); ``conditional_frequency`` (float64), the fraction of
         the scenes of `tag` that have `other_tag`; ``lift`` (float64), that fraction divided by the fraction of all
         scenes that have `other_tag` (Brin et al. 1997, doi 10.1145/253262.253325, who call it interest): 1 if the two
-        are independent. Both with ``_lower`` and ``_upper``; NaN where a tag has no scenes.
+        are independent. Both with ``_lower`` and ``_upper``; NaN where a tag has no scenes. Pairs that
+        never come together have no limits: resamples cannot tell whether that is by chance.
 
     Raises
     ------
@@ -229,3 +230,9 @@ def tag_matrix(ds: xr.Dataset) -> xr.DataArray:
     if "tags" not in ds.coords:
         raise CatalogueError("no coordinate tags in the Dataset")
     return members(ds, "tags").transpose("scene", "tag")
+
+
+def _median(values: xr.DataArray) -> xr.DataArray:
+    """Median over the scenes; NaN, without the warning of NumPy, where there are none."""
+    none = values.isnull().all("scene")
+    return values.where(~none, 0).median("scene").where(~none)

@@ -28,28 +28,53 @@ from s2cmc_zarr.errors import DefectWarning
 from s2cmc_zarr.progress import compute
 from s2cmc_zarr.view.agreement import print_agreement
 from s2cmc_zarr.view.audit import print_audit
-from s2cmc_zarr.view.statistics import print_statistics
+from s2cmc_zarr.view.statistics import (
+    DEFAULT,
+    TABLES,
+    included,
+    print_statistics,
+    write_statistics,
+)
 
 commands = typer.Typer(no_args_is_help=True, context_settings=CONTEXT)
 
 
-@commands.command(epilog="Example: s2cmc stats catalogue.zarr --by difficulty")
+@commands.command(epilog="Example: s2cmc stats catalogue.zarr --by difficulty --out tables")
 def stats(
     store: Data,
     by: By = "tags",
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Print this table; can be given several times. One of: {', '.join(TABLES)}. Default: "
+            f"{', '.join(DEFAULT)}.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write tables there as Parquet and CSV; default: all of them.")
+    ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
-    """Class balance and reflectance of every class and band, by tag or any other grouping."""
+    """Tables of classes, reflectance, cloud cover and tags, by tag or any other grouping."""
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=parse_options(storage_options))
     groups = None if by == "all" else by
-    statistics = s2cmc_zarr.statistics(dataset)
-    s2cmc_zarr.tabulate(statistics, groups)  # lazy: says what cannot be grouped before pixels are read
-    with client(scheduler, workers):
-        (statistics,) = compute(statistics, progress=bar(quiet))
-    print_statistics(statistics, groups)
+    members(dataset, groups)  # says what cannot be grouped before pixels are read
+    printed, written = table or list(DEFAULT), table or list(TABLES)
+    if "reflectance" not in dataset and not table:  # the tag table alone
+        printed, written = ["balance", "cloud-cover"], [name for name in TABLES if not included([name])]
+    include = included([*printed, *(written if out else ())])
+    statistics = dataset
+    if include or (include is not None and "reflectance" in dataset):
+        with client(scheduler, workers):
+            (statistics,) = compute(s2cmc_zarr.statistics(dataset, include), progress=bar(quiet))
+    print_statistics(statistics, groups, printed)
+    if out:
+        paths = write_statistics(statistics, groups, written, out)
+        typer.echo(f"Written: {len(paths)} files in {out}")
 
 
 @commands.command(epilog="Example: s2cmc agreement catalogue.zarr --by difficulty")

@@ -79,7 +79,8 @@ def with_interval(table: xr.Dataset, name: str, *, percent: bool = True) -> xr.D
     def text(value: float, lower: float, upper: float) -> str:
         if np.isnan(value):
             return "–"
-        limits = "" if np.isnan(lower) else f" ({scale * lower:.{digits}f}–{scale * upper:.{digits}f})"
+        until = "–" if lower >= 0 else " to "
+        limits = "" if np.isnan(lower) else f" ({scale * lower:.{digits}f}{until}{scale * upper:.{digits}f})"
         return f"{scale * value:.{digits}f}{limits}"
 
     texts: xr.DataArray = xr.apply_ufunc(
