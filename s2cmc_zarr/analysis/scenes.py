@@ -19,8 +19,8 @@ SceneKernel: TypeAlias = Callable[..., Mapping[str, Any]]
 
 _RESULT_SCENES: Final = 64
 _RESULT_BYTES: Final = 2**24
-"""Results are joined to chunks of at most so many scenes and bytes: an output costs one task a chunk, and with one chunk
-a scene these would be many times as many as those that read pixels."""
+"""Results are joined to chunks of at most so many scenes and bytes: an output costs a task for each of its chunks, and
+with one chunk a scene these would be many times as many as the tasks that read pixels."""
 
 
 class Output(NamedTuple):

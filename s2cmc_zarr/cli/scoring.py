@@ -29,7 +29,7 @@ from s2cmc_zarr.progress import compute
 from s2cmc_zarr.scoring.intervals import metric_names
 from s2cmc_zarr.scoring.kept_scores import is_scores, open_scores
 from s2cmc_zarr.scoring.metrics import ShadowPolicy
-from s2cmc_zarr.scoring.models import MODELS
+from s2cmc_zarr.scoring.models import MODELS, Model, load_model
 from s2cmc_zarr.view.scoring import (
     print_comparison,
     print_explanation,
@@ -47,8 +47,14 @@ Scores = Annotated[
 ModelNames = Annotated[
     list[str] | None,
     typer.Option(
-        "--model", metavar="NAME", help=f"A model; can be given several times. Built in: {', '.join(MODELS)}."
+        "--model",
+        metavar="NAME",
+        help=f"A model; can be given several times. Built in: {', '.join(MODELS)}; or package.module:factory, a file "
+        ".onnx, .txt, .pt2 with its specification beside it, or predictions:URL.",
     ),
+]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Let a model be a pickle, which runs whatever code is in it: trust it.")
 ]
 KeptScores = Annotated[
     str | None,
@@ -86,6 +92,7 @@ def score(
     classes: ClassesOption = "cloud",
     shadow_policy: Policy = "catalogue",
     tolerance: Tolerance = 0,
+    allow_pickle: AllowPickle = False,
     scores: KeptScores = None,
     keep_predictions: Annotated[
         bool, typer.Option("--keep-predictions", help="Keep the predicted masks with the counts, too.")
@@ -101,7 +108,8 @@ def score(
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=parse_options(storage_options))
     if not model:
         raise CatalogueError(f"no --model; built in: {', '.join(MODELS)}")
-    counts = s2cmc_zarr.score(dataset, model, store=scores, keep_predictions=keep_predictions)
+    models = _load(model, allow_pickle)
+    counts = s2cmc_zarr.score(dataset, models, store=scores, keep_predictions=keep_predictions)
     make = partial(s2cmc_zarr.metrics, classes=classes, shadow_policy=shadow_policy, tolerance=tolerance)
     make(counts, _groups(by))  # lazy: says what cannot be asked before pixels are read
     with client(scheduler, workers):
@@ -134,6 +142,7 @@ def leaderboard(
     method: MethodOption = "bca",
     replicates: Replicates = REPLICATES,
     seed: Seed = 0,
+    allow_pickle: AllowPickle = False,
     scores: KeptScores = None,
     out: Out = None,
     workers: Workers = None,
@@ -144,7 +153,7 @@ def leaderboard(
     """Rank models, with intervals over independent groups of scenes; without --model, all that were scored."""
     _check_out(out)
     metric_names(metric)
-    counts = _counts(store, model, scores, storage_options)
+    counts = _counts(store, model, scores, storage_options, allow_pickle)
     make = partial(
         s2cmc_zarr.intervals,
         classes=classes,
@@ -180,6 +189,7 @@ def compare(
     method: MethodOption = "percentile",
     replicates: Replicates = REPLICATES,
     seed: Seed = 0,
+    allow_pickle: AllowPickle = False,
     scores: KeptScores = None,
     out: Out = None,
     workers: Workers = None,
@@ -190,7 +200,7 @@ def compare(
     """Tell whether two models differ by more than chance, on the same resamples of scenes."""
     _check_out(out)
     metric_names(metric)
-    counts = _counts(store, [first, second], scores, storage_options)
+    counts = _counts(store, [first, second], scores, storage_options, allow_pickle)
     # A name on the command line may be that of a file, which has another name in tables.
     one, other = counts["model"].values.tolist()
     s2cmc_zarr.metrics(counts, _groups(by), classes, shadow_policy, tolerance=tolerance)
@@ -225,6 +235,7 @@ def explain(
     shadow_policy: Policy = "catalogue",
     tolerance: Tolerance = 0,
     level: Level = 0.95,
+    allow_pickle: AllowPickle = False,
     scores: KeptScores = None,
     out: Out = None,
     workers: Workers = None,
@@ -235,7 +246,7 @@ def explain(
     """Tell which tags explain the errors of models, others held fixed."""
     _check_out(out)
     metric_names(metric)
-    counts = _counts(store, model, scores, storage_options)
+    counts = _counts(store, model, scores, storage_options, allow_pickle)
     s2cmc_zarr.metrics(counts, None, classes, shadow_policy, tolerance=tolerance)
     with client(scheduler, workers):
         (counts,) = compute(counts, progress=bar(quiet))
@@ -245,7 +256,9 @@ def explain(
         write_table([table], out)
 
 
-def _counts(store: str, models: list[str] | None, scores: str | None, storage_options: str | None) -> xr.Dataset:
+def _counts(
+    store: str, models: list[str] | None, scores: str | None, storage_options: str | None, allow_pickle: bool
+) -> xr.Dataset:
     """Open scores, or score lazily."""
     options: dict[str, Any] | None = parse_options(storage_options)
     if is_scores(store, options):
@@ -258,7 +271,16 @@ def _counts(store: str, models: list[str] | None, scores: str | None, storage_op
         raise CatalogueError(
             f"{store} is no store of scores: say with --model what to score; built in: {', '.join(MODELS)}"
         )
-    return s2cmc_zarr.score(s2cmc_zarr.open_catalogue(store, storage_options=options), models, store=scores)
+    dataset = s2cmc_zarr.open_catalogue(store, storage_options=options)
+    return s2cmc_zarr.score(dataset, _load(models, allow_pickle), store=scores)
+
+
+def _load(names: list[str], allow_pickle: bool) -> list[Model]:
+    pickled = [allow_pickle and name.lower().endswith((".pkl", ".pickle")) for name in names]
+    return [
+        load_model(name, **({"allow_pickle": True} if of_pickle else {}))
+        for name, of_pickle in zip(names, pickled, strict=True)
+    ]
 
 
 def _groups(by: str) -> str | None:

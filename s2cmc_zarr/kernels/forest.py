@@ -2,8 +2,8 @@
 
 The idea is that of QuickScorer (Lucchese et al., SIGIR 2015, doi 10.1145/2766462.2767733): each split rules out the
 leaves of one of its sides, and the AND of what all splits of a tree leave is the leaf that a pixel falls into. Where a
-feature has few thresholds, the AND over all splits on it is tabulated for each bin, that is, for each pair of thresholds
-between which a value may lie, and a pixel needs one look-up a feature and tree.
+feature has few thresholds, the AND over all splits on it is tabulated for each bin, that is, for each pair of
+thresholds between which a value may lie, and a pixel needs one look-up a feature and tree.
 
 Unlike there, a split rules out leaves whichever way it goes, so that exactly one bit is left and leaves may have any
 order. The most frequent come first: most pixels find theirs in the first word of 64 leaves, whose part of the table
@@ -135,19 +135,19 @@ def add_leaves(bins, rows, tables, values, sums):  # type: ignore[no-untyped-def
             word = everything
             for feature in range(len(rows)):
                 word &= table[rows[feature] + np.uint64(bins[pixel, np.uint64(feature)])]
-            sums[pixel] += leaves[_lowest_bit(word)]
+            sums[pixel] += leaves[_lowest_bit(word)]  # type: ignore[call-arg]
             pending[left] = pixel
             left += np.uint64(word == np.uint64(0))
         for at in range(1, tables.shape[1]):
             table, leaves = tables[tree, at], values[tree, at]
             kept = np.uint64(0)
             for entry in range(left):
-                pixel = np.uint64(pending[entry])
+                where = np.uint64(pending[entry])
                 word = everything
                 for feature in range(len(rows)):
-                    word &= table[rows[feature] + np.uint64(bins[pixel, np.uint64(feature)])]
-                sums[pixel] += leaves[_lowest_bit(word)]
-                pending[kept] = pixel
+                    word &= table[rows[feature] + np.uint64(bins[where, np.uint64(feature)])]
+                sums[where] += leaves[_lowest_bit(word)]  # type: ignore[call-arg]
+                pending[kept] = where
                 kept += np.uint64(word == np.uint64(0))
             left = kept
 

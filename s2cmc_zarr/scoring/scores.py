@@ -10,14 +10,14 @@ import xarray as xr
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import BAND_NAMES
-from s2cmc_zarr.scoring.models import ModelLike, as_model, load_model
+from s2cmc_zarr.scoring.models import ModelLike, as_model
 from s2cmc_zarr.scoring.scene_scores import count_scenes, describe
 from s2cmc_zarr.scoring.scores_store import score_into
 
 
 def score(
     ds: xr.Dataset,
-    models: str | ModelLike | Sequence[str | ModelLike],
+    models: ModelLike | Sequence[ModelLike],
     *,
     labels: Sequence[str] | None = None,
     store: str | os.PathLike[str] | None = None,
@@ -78,7 +78,7 @@ def score(
         raise CatalogueError(f"bands are {found}; a model expects all bands in this order: {', '.join(BAND_NAMES)}")
     several = isinstance(models, Sequence) and not isinstance(models, str)
     asked: Sequence[Any] = models if isinstance(models, Sequence) and several else [models]
-    chosen = tuple(load_model(model) if isinstance(model, str) else as_model(model, labels) for model in asked)
+    chosen = tuple(as_model(model, labels) for model in asked)
     names = [model.name for model in chosen]
     if not names or len(set(names)) < len(names):
         raise CatalogueError(f"models are {names}, expected one or more of different names")

@@ -1,5 +1,6 @@
 """Models of cloud masks: what a model is, those that are built in, and how others are brought."""
 
+from s2cmc_zarr.scoring.models.conformance import check_model
 from s2cmc_zarr.scoring.models.prediction import FunctionModel, Model, Prediction
 from s2cmc_zarr.scoring.models.registry import MODELS, ModelLike, as_model, load_model
 from s2cmc_zarr.scoring.models.runner import Predictor, SceneModel
@@ -17,5 +18,6 @@ __all__ = [
     "SceneModel",
     "Specification",
     "as_model",
+    "check_model",
     "load_model",
 ]

@@ -40,7 +40,7 @@ class LightGBMBooster:
 
     def __init__(self, text: str) -> None:
         require("LightGBM", "lightgbm")
-        import lightgbm  # noqa: PLC0415  only where it is needed
+        import lightgbm
 
         try:
             self._booster = lightgbm.Booster(model_str=text)
@@ -94,7 +94,7 @@ def probabilities_of_pixels(booster: Booster, reflectance: Pixels) -> npt.NDArra
         float32, shape (class, y, x); of two classes the second is the positive one.
     """
     pixels = reflectance.reshape(len(reflectance), -1)
-    seen = pixels.any(axis=0)
+    seen: npt.NDArray[np.bool_] = np.any(pixels, axis=0)
     if seen.all():
         given = booster.probabilities(pixels)
     else:
@@ -135,6 +135,7 @@ class BoosterPredictor:
     def classify(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         """Give the most probable class, or of two, the second where it is above the threshold."""
         if len(probabilities) == 2:
-            return (probabilities[1] > self.threshold).astype(np.uint8)
+            positive: npt.NDArray[np.bool_] = probabilities[1] > self.threshold
+            return positive.astype(np.uint8)
         most: npt.NDArray[np.uint8] = probabilities.argmax(axis=0).astype(np.uint8)
         return most

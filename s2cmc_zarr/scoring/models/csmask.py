@@ -38,7 +38,7 @@ class UkisCSMask:
     Parameters
     ----------
     threads : int
-        Tiles of a scene that run at the same time. More than 1 helps where scenes are not already predicted in parallel.
+        Tiles of a scene that run at the same time; more than 1 helps where scenes are not predicted in parallel.
 
     Raises
     ------
@@ -56,6 +56,7 @@ class UkisCSMask:
         classes={"background": "clear", "cloud": "cloud", "cloud shadow": "cloud shadow"},
         outputs="probabilities",
         resolution=30,
+        halo=None,
         reference="https://doi.org/10.1016/j.rse.2019.05.022",
     )
 

@@ -58,7 +58,7 @@ class Tree(NamedTuple):
 
 
 class LightGBMText(NamedTuple):
-    """What a file of LightGBM says of a binary model: its trees, features, and the steepness of its logistic function."""
+    """A binary model of LightGBM: its trees, how many features it has, and the steepness of its logistic function."""
 
     trees: list[Tree]
     features: int

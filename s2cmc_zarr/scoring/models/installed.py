@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from s2cmc_zarr.errors import CatalogueError
 
@@ -25,7 +25,7 @@ def once(make: Callable[..., Made], *arguments: Hashable) -> Made:
     with _LOCK:
         if key not in _MADE:
             _MADE[key] = make(*arguments)
-        return _MADE[key]  # type: ignore[return-value]  the key has the function
+        return cast(Made, _MADE[key])
 
 
 def is_installed(*packages: str) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.pixels import has_data
@@ -56,9 +58,17 @@ class SceneModel:
 
     Missing are the pixels where all bands are zero or not finite, or a band that the predictor takes is not finite: it
     gets 0 there, and the mask has 255.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    threads : int
+        Tiles of a scene that are predicted at the same time. More than 1 helps where scenes are not already predicted
+        in parallel, and the predictor gives the interpreter back.
     """
 
     predictor: Predictor
+    threads: int = 1
 
     @property
     def specification(self) -> Specification:
@@ -116,6 +126,8 @@ class SceneModel:
         if self.specification.outputs == "classes":
             mask, probability = self.specification.values[output], None
         else:
+            if self.specification.outputs == "logits":
+                output = softmax(output, axis=0)
             probability = output[self.specification.cloud].sum(axis=0, dtype=np.float32)
             probability[missing] = np.nan
             classify: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = getattr(
@@ -137,21 +149,26 @@ class SceneModel:
             tiles = [Tile(*(slice(0, size) for size in padded_shape), *(slice(0, size) for size in shape))]
             margin = 0
         else:
-            margin = specification.halo
+            margin = specification.halo or 0
             tiles = list(divide(shape, tile, margin))
             padded_shape = tuple(max(part[axis].stop for part in tiles) for axis in (0, 1))
         width = [(margin, total - size - margin) for total, size in zip(padded_shape, shape, strict=True)]
         padded = np.pad(bands, [(0, 0), *width], mode="symmetric")
-        whole: npt.NDArray[Any] | None = None
-        for part in tiles:
+
+        def predict(part: Tile) -> npt.NDArray[Any]:
             given = self.predictor.predict(np.ascontiguousarray(padded[:, part.rows, part.columns]))
-            given = self._checked(given, (part.rows.stop - part.rows.start, part.columns.stop - part.columns.start))
-            if whole is None:
-                whole = np.empty((*given.shape[:-2], *shape), dtype=given.dtype)
+            size = (part.rows.stop - part.rows.start, part.columns.stop - part.columns.start)
+            return self._checked(given, size)
+
+        if self.threads > 1:
+            with ThreadPoolExecutor(self.threads) as pool:
+                outputs = list(pool.map(predict, tiles))
+        else:
+            outputs = [predict(part) for part in tiles]
+        whole = np.empty((*outputs[0].shape[:-2], *shape), dtype=outputs[0].dtype)
+        for part, given in zip(tiles, outputs, strict=True):
             kept = whole[..., part.kept_rows, part.kept_columns]
             kept[...] = given[..., margin : margin + kept.shape[-2], margin : margin + kept.shape[-1]]
-        if whole is None:
-            raise CatalogueError(f"model {self.name} got the shape {bands.shape}, expected some pixels")
         return whole
 
     def _checked(self, output: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,17 +42,6 @@ class S2Cloudless:
     average_over: int = 4
     dilation_size: int = 2
 
-    specification: ClassVar[Specification] = Specification(
-        name="s2cloudless",
-        version="0.1",
-        licence="CC-BY-SA-4.0",
-        bands=("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12"),
-        classes={"clear": "clear", "cloud": "cloud"},
-        outputs="probabilities",
-        resolution=160,
-        reference="https://github.com/sentinel-hub/sentinel2-cloud-detector",
-    )
-
     def __post_init__(self) -> None:
         require("s2cloudless", "s2cloudless", "cv2")
         if not 0 <= self.threshold <= 1 or min(self.average_over, self.dilation_size) < 0:
@@ -60,6 +49,21 @@ class S2Cloudless:
                 f"s2cloudless got threshold={self.threshold}, average_over={self.average_over}, "
                 f"dilation_size={self.dilation_size}; expected a threshold of 0 to 1 and radii that are not negative"
             )
+
+    @property
+    def specification(self) -> Specification:
+        """What it expects and gives."""
+        return Specification(
+            name="s2cloudless",
+            version="0.1",
+            licence="CC-BY-SA-4.0",
+            bands=("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12"),
+            classes={"clear": "clear", "cloud": "cloud"},
+            outputs="probabilities",
+            resolution=160,
+            halo=self.average_over + self.dilation_size,
+            reference="https://github.com/sentinel-hub/sentinel2-cloud-detector",
+        )
 
     @property
     def path(self) -> Path:
@@ -77,20 +81,20 @@ class S2Cloudless:
 
     def classify(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         """Average, compare and dilate as `S2PixelCloudDetector.get_mask_from_prob` does."""
-        import cv2  # noqa: PLC0415  it comes with s2cloudless
+        import cv2
 
-        cloud = probabilities[1]
+        cloud: npt.NDArray[Any] = probabilities[1]
         if self.average_over:
             disk = _disk(self.average_over)
-            cloud = cv2.filter2D(cloud, -1, disk / disk.sum(), borderType=cv2.BORDER_REFLECT)  # type: ignore[assignment]
-        mask = (cloud > self.threshold).astype(np.uint8)
+            cloud = cv2.filter2D(cloud, -1, disk / disk.sum(), borderType=cv2.BORDER_REFLECT)
+        mask: npt.NDArray[Any] = (cloud > self.threshold).astype(np.uint8)
         if self.dilation_size:
-            mask = cv2.dilate(mask, _disk(self.dilation_size))  # type: ignore[assignment]
+            mask = cv2.dilate(mask, _disk(self.dilation_size))
         return mask
 
 
-def _disk(radius: int) -> npt.NDArray[np.uint8]:
-    import cv2  # noqa: PLC0415
+def _disk(radius: int) -> npt.NDArray[Any]:
+    import cv2
 
     square = np.zeros((2 * radius + 1, 2 * radius + 1), dtype=np.uint8)
-    return cv2.circle(square, (radius, radius), radius, color=1, thickness=-1)  # type: ignore[call-overload, no-any-return]
+    return cv2.circle(square, (radius, radius), radius, color=(1,), thickness=-1)

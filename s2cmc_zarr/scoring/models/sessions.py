@@ -22,12 +22,18 @@ def onnx_session(path: Path) -> Any:
 
 def _session(path: Path, digest: str) -> Any:  # noqa: ARG001  part of the key
     require(path.name, "onnxruntime")
-    import onnxruntime  # noqa: PLC0415  only where it is needed
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors  # noqa: PLC0415
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NotImplemented, errors.NoSuchFile) as error:
+    except (
+        errors.Fail,
+        errors.InvalidProtobuf,
+        errors.InvalidGraph,
+        errors.NotImplemented,
+        errors.NoSuchFile,
+    ) as error:
         raise CatalogueError(f"ONNX Runtime cannot read {path}: {error}") from None

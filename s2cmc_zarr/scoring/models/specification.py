@@ -15,7 +15,7 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import BAND_NAMES, BANDS, LABELS, UNLABELLED
 
 Level: TypeAlias = Literal["L1C", "L2A"]
-Outputs: TypeAlias = Literal["classes", "probabilities"]
+Outputs: TypeAlias = Literal["classes", "probabilities", "logits"]
 
 CANONICAL: Final[MappingProxyType[str, str | None]] = MappingProxyType(
     {
@@ -44,16 +44,17 @@ class Specification:
     classes : mapping of str to str
         The names of its classes in the order of their values, each with the canonical class that it means, see
         `CANONICAL`.
-    outputs : {"classes", "probabilities"}
-        Whether it gives uint8 values of classes, shape (y, x), or float32 probabilities, shape (class, y, x).
+    outputs : {"classes", "probabilities", "logits"}
+        Whether it gives uint8 values of classes, shape (y, x), or float32 probabilities, shape (class, y, x), or
+        numbers that the softmax over the classes makes probabilities of.
     level : {"L1C", "L2A"}
         Processing level that it was trained on. Scenes are L1C whatever is said here.
     scale : float
         What reflectance is multiplied with: 1 for a model of reflectance, 10000 for one of digital numbers.
     resolution : float
         Pixel size that it was made for, in metres. Scenes are 20 m; nothing is resampled.
-    halo : int
-        Pixels around a pixel that its class depends on; a model of single pixels has 0.
+    halo : int, optional
+        Pixels around a pixel that its class depends on: a model of single pixels has 0, None is all that it is given.
     size_multiple : int
         What rows and columns must be multiples of.
     tile : int, optional
@@ -76,7 +77,7 @@ class Specification:
     level: Level = "L1C"
     scale: float = 1.0
     resolution: float = 20.0
-    halo: int = 0
+    halo: int | None = 0
     size_multiple: int = 1
     tile: int | None = None
     reference: str = ""
@@ -88,6 +89,8 @@ class Specification:
 
         object.__setattr__(self, "bands", tuple(self.bands))
         object.__setattr__(self, "classes", dict(self.classes))
+        for number in ("scale", "resolution"):
+            object.__setattr__(self, number, float(getattr(self, number)))
         if not self.bands or not set(self.bands) <= set(BAND_NAMES):
             refuse("bands", self.bands, f"some of {', '.join(BAND_NAMES)}")
         if not self.classes or not set(self.classes.values()) <= set(CANONICAL):
@@ -97,9 +100,9 @@ class Specification:
                 refuse(name, getattr(self, name), f"one of: {', '.join(choices)}")
         if not self.scale > 0 or not self.resolution > 0:
             refuse("scale, resolution", (self.scale, self.resolution), "positive numbers")
-        if self.halo < 0 or self.size_multiple < 1:
+        if (self.halo or 0) < 0 or self.size_multiple < 1:
             refuse("halo, size_multiple", (self.halo, self.size_multiple), "not negative, positive")
-        if self.tile is not None and (self.tile <= 2 * self.halo or self.tile % self.size_multiple):
+        if self.tile is not None and (self.tile <= 2 * (self.halo or 0) or self.tile % self.size_multiple):
             refuse("tile", self.tile, "a multiple of size_multiple that is larger than twice the halo")
         folded = {CANONICAL[meaning] for meaning in self.classes.values()}
         if not {"clear", "cloud"} <= folded:
@@ -137,7 +140,7 @@ class Specification:
         dims = ["batch", "channel", "height", "width"]
         common_names = {band.name: band.common_name for band in BANDS}
         result = {
-            "name": "classification" if self.outputs == "classes" else "probability",
+            "name": self.outputs,
             "tasks": ["semantic-segmentation"],
             "result": {
                 "shape": [-1, size, size] if self.outputs == "classes" else [-1, len(self.classes), size, size],
@@ -199,11 +202,11 @@ class Specification:
                 licence=str(properties.get("license", "")),
                 bands=tuple(band if isinstance(band, str) else band["name"] for band in source["bands"]),
                 classes={entry["name"]: entry.get("description", entry["name"]) for entry in classes},
-                outputs="probabilities" if result["result"]["data_type"].startswith("float") else "classes",
+                outputs=result["name"],
                 level=properties.get("processing:level", "L1C"),
                 scale=float(properties.get("s2cmc:scale", 1)),
                 resolution=float(properties.get("gsd", 20)),
-                halo=int(properties.get("s2cmc:halo", 0)),
+                halo=properties.get("s2cmc:halo", 0),
                 size_multiple=int(properties.get("s2cmc:size_multiple", 1)),
                 tile=properties.get("s2cmc:tile"),
                 reference=properties.get("s2cmc:reference", ""),

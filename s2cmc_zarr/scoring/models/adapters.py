@@ -1,0 +1,148 @@
+"""Models of other packages that are not among the extras: they run where the user has installed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import maximum_filter
+
+from s2cmc_zarr.scoring.models.installed import file_of, once, require, sha256
+from s2cmc_zarr.scoring.models.prediction import Pixels
+from s2cmc_zarr.scoring.models.specification import Specification
+
+
+@dataclass(frozen=True)
+class OmniCloudMask:
+    """OmniCloudMask (https://github.com/DPIRD-DMA/OmniCloudMask, Wright et al. 2025), by its `predict_from_array`.
+
+    The package fetches its weights from the network when it is first run. Classes and their order are those of its
+    documentation; with these weights it could not be run where this was written.
+
+    Parameters
+    ----------
+    patch_size, patch_overlap : int
+        Of the package, in pixels.
+
+    Raises
+    ------
+    CatalogueError
+        If the package is not installed.
+    """
+
+    patch_size: int = 1000
+    patch_overlap: int = 300
+
+    specification: ClassVar[Specification] = Specification(
+        name="omnicloudmask",
+        version="latest",
+        licence="MIT",
+        bands=("B04", "B03", "B8A"),
+        classes={
+            "clear": "clear",
+            "thick cloud": "cloud",
+            "thin cloud": "thin cloud",
+            "cloud shadow": "cloud shadow",
+        },
+        outputs="probabilities",
+        halo=None,
+        reference="https://github.com/DPIRD-DMA/OmniCloudMask",
+    )
+
+    def __post_init__(self) -> None:
+        require("omnicloudmask", "omnicloudmask", hint="pip install omnicloudmask")
+
+    def predict(self, reflectance: Pixels) -> npt.NDArray[np.float32]:
+        """Predict probabilities of clear, thick cloud, thin cloud and cloud shadow, float32, shape (4, y, x)."""
+        from omnicloudmask import predict_from_array
+
+        smallest = min(reflectance.shape[1:])
+        patch = min(self.patch_size, smallest)
+        probabilities = predict_from_array(
+            reflectance,
+            patch_size=patch,
+            patch_overlap=min(self.patch_overlap, patch // 2),
+            inference_device="cpu",
+            export_confidence=True,
+            apply_no_data_mask=False,
+        )
+        return np.asarray(probabilities, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Sentle:
+    """The network of sentle (https://github.com/cmosig/sentle): a U-Net trained on CloudSEN12 and Level-2A.
+
+    Only the TorchScript file of the package is used, with PyTorch. As there, a maximum filter of 7 × 7 pixels is
+    applied to the values of the most probable classes: shadow grows over all others, thin cloud over thick cloud and
+    clear sky. It was trained on surface reflectance; here it is given reflectance at the top of the atmosphere.
+
+    Parameters
+    ----------
+    filter_size : int
+        Rows and columns of the maximum filter, in pixels; 1 for none.
+
+    Raises
+    ------
+    CatalogueError
+        If the package or PyTorch is not installed.
+    """
+
+    filter_size: int = 7
+
+    specification: ClassVar[Specification] = Specification(
+        name="sentle",
+        version="2026.10",
+        licence="",
+        bands=("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
+        classes={
+            "clear sky": "clear",
+            "thick cloud": "cloud",
+            "thin cloud": "thin cloud",
+            "shadow": "cloud shadow",
+        },
+        outputs="logits",
+        level="L2A",
+        resolution=10,
+        halo=None,
+        size_multiple=32,
+        reference="https://github.com/cmosig/sentle",
+    )
+
+    def __post_init__(self) -> None:
+        require("sentle", "sentle", "torch", hint="pip install --no-deps sentle && pip install torch")
+
+    @property
+    def path(self) -> Path:
+        """The network, as TorchScript."""
+        return file_of("sentle", "data", "cloudmodel.pt")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the network."""
+        return sha256(self.path)
+
+    def predict(self, reflectance: Pixels) -> npt.NDArray[np.float32]:
+        """Predict logits of clear sky, thick cloud, thin cloud and shadow, float32, shape (4, y, x)."""
+        import torch
+
+        network = once(_load_script, self.path, self.digest)
+        with torch.inference_mode():
+            batch = torch.from_numpy(reflectance)[None].contiguous(memory_format=torch.channels_last)
+            output: npt.NDArray[np.float32] = network(batch)[0].numpy()
+        return output
+
+    def classify(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        """Give the most probable class, and of the neighbours the one of the highest value."""
+        most = probabilities.argmax(axis=0).astype(np.uint8)
+        grown: npt.NDArray[np.uint8] = maximum_filter(most, self.filter_size, mode="nearest")
+        return grown
+
+
+def _load_script(path: Path, digest: str) -> Any:  # noqa: ARG001  part of the key
+    import torch
+
+    return torch.jit.load(str(path), map_location="cpu").eval()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+import xarray as xr
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.schema import UNLABELLED
+from s2cmc_zarr.scoring.models import load_model
+
+SCENES = ["S2A_A", "S2A_B"]
+MASKS = np.random.default_rng(0).choice(np.array([0, 1, 2, UNLABELLED], np.uint8), (2, 5, 6))
+REFLECTANCE = np.ones((13, 5, 6), np.float32)
+
+
+def check(url: str, **parameters: Any) -> None:
+    model = load_model(f"predictions:{url}", **parameters)
+    assert model.labels == ("clear", "cloud", "cloud_shadow")
+    for scene, mask in zip(SCENES, MASKS, strict=True):
+        np.testing.assert_array_equal(model.predict_scene(scene, reflectance=REFLECTANCE).mask, mask)
+
+
+def write_geotiff(path: Path, band: npt.NDArray[Any]) -> None:
+    transform = rasterio.Affine(20, 0, 0, 0, -20, 0)
+    with rasterio.open(
+        path, "w", "GTiff", band.shape[1], band.shape[0], 1, "EPSG:32632", transform, band.dtype
+    ) as file:
+        file.write(band, 1)
+
+
+def test_a_folder_of_npy(tmp_path: Path) -> None:
+    np.save(tmp_path / "S2A_A.npy", MASKS[0])
+    np.save(tmp_path / "S2A_B_mask.npy", MASKS[1].astype(np.int64))
+    check(str(tmp_path))
+    assert load_model(f"predictions:{tmp_path}").name == tmp_path.name
+    assert load_model(f"predictions:{tmp_path}", name="theirs").name == "theirs"
+
+
+def test_a_folder_of_geotiff(tmp_path: Path) -> None:
+    for scene, mask in zip(SCENES, MASKS, strict=True):
+        write_geotiff(tmp_path / f"{scene}.tif", mask)
+    check(tmp_path.as_uri())
+    (tmp_path / "S2A_A.tif").write_bytes(b"nonsense")
+    with pytest.raises(CatalogueError, match=r"S2A_A.tif is no GeoTIFF that can be read"):
+        load_model(f"predictions:{tmp_path}").predict_scene("S2A_A", reflectance=REFLECTANCE)
+
+
+def test_a_zarr_variable(tmp_path: Path) -> None:
+    ds = xr.Dataset({"theirs": (("scene", "y", "x"), MASKS)}, coords={"scene": SCENES})
+    ds.to_zarr(tmp_path / "masks.zarr", zarr_format=2, consolidated=True)
+    check(f"{tmp_path}/masks.zarr", variable="theirs")
+    with pytest.raises(CatalogueError, match=r"expected 'mask' with dims .scene, y, x.*another variable is chosen by"):
+        load_model(f"predictions:{tmp_path}/masks.zarr")
+
+
+def test_values_are_mapped(tmp_path: Path) -> None:
+    np.save(tmp_path / "S2A_A.npy", np.array([[3, 4, 7, 0, 255]], np.uint8))
+    model = load_model(f"predictions:{tmp_path}", values="3=thin cloud,4=cloud,7=snow,0=no data")
+    assert model.predict_scene("S2A_A", reflectance=REFLECTANCE[:, :1, :5]).mask.tolist() == [[1, 1, 0, 255, 255]]
+    assert model.labels == ("clear", "cloud")
+    with pytest.raises(CatalogueError, match=r"S2A_A: .* has the value\(s\) \[3, 4, 7\], expected .* or 255; say what"):
+        load_model(f"predictions:{tmp_path}").predict_scene("S2A_A", reflectance=REFLECTANCE[:, :1, :5])
+
+
+def test_the_digest_follows_the_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "S2A_A.npy", MASKS[0])
+    before = load_model(f"predictions:{tmp_path}").digest
+    assert load_model(f"predictions:{tmp_path}").digest == before
+    assert load_model(f"predictions:{tmp_path}", values="0=clear,1=cloud").digest != before
+    np.save(tmp_path / "S2A_B.npy", MASKS[1])
+    model = load_model(f"predictions:{tmp_path}")
+    assert model.digest != before
+    model.predict_scene("S2A_B", reflectance=REFLECTANCE)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="no predictions; expected files named by scene"):
+        load_model(f"predictions:{tmp_path}")
+    np.save(tmp_path / "S2A_A.npy", MASKS[0])
+    model = load_model(f"predictions:{tmp_path}")
+    with pytest.raises(CatalogueError, match="S2A_B: 0 of 1 predictions have this name, expected 1"):
+        model.predict_scene("S2A_B", reflectance=REFLECTANCE)
+    with pytest.raises(CatalogueError, match=r"S2A_A.npy: shape \(5, 6\), expected \(5, 7\)"):
+        model.predict_scene("S2A_A", reflectance=np.ones((13, 5, 7), np.float32))
+    with pytest.raises(CatalogueError, match="has finished masks and predicts nothing from reflectance"):
+        model(REFLECTANCE)
+    with pytest.raises(CatalogueError, match="values are '0:clear', expected such as"):
+        load_model(f"predictions:{tmp_path}", values="0:clear")
+    with pytest.raises(CatalogueError, match="values mean haze, expected some of: clear"):
+        load_model(f"predictions:{tmp_path}", values={0: "haze"})
