@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from releases import PlainRelease
 from s2cmc_zarr.release.replica import make_replica
+
+# An example may be the first to need a function that has to be compiled.
+settings.register_profile("compiled", deadline=None)
+settings.load_profile("compiled")
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 

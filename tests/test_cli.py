@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,15 +11,32 @@ from pathlib import Path
 
 import distributed
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pytest
 import xarray as xr
 import zarr
 
 from releases import PlainRelease, npy, one_hot
-from s2cmc_zarr import cli
+from s2cmc_zarr import cli, compare, convert, open_release, open_scores, open_store, score
 from s2cmc_zarr.cli import options
+from s2cmc_zarr.schema import LABELS, TAGS
+from s2cmc_zarr.view.statistics import TABLES
 
-COMMANDS = ["replica", "convert", "verify", "stats", "score", "demo"]
+COMMANDS = [
+    "download",
+    "replica",
+    "convert",
+    "verify",
+    "stats",
+    "agreement",
+    "audit",
+    "score",
+    "leaderboard",
+    "compare",
+    "explain",
+    "demo",
+]
 
 
 class Run:
@@ -81,6 +99,55 @@ def test_replica_convert_verify_stats_and_score(run: Run, real_csv: Path, tmp_pa
     assert ds.isel(scene=ds.tags.sel(tag="snow/ice").values).sizes["scene"] == int(ds.tags.sel(tag="snow/ice").sum())
 
 
+@pytest.fixture(scope="module")
+def scored(replica: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the scores of two models."""
+    folder = tmp_path_factory.mktemp("scored")
+    convert(replica, folder / "S.zarr")
+    score(open_store(folder / "S.zarr"), ["braaten", dim], store=folder / "scores.zarr").compute()
+    return folder
+
+
+def dim(reflectance: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    return np.asarray(reflectance[2] > 0.1)
+
+
+def test_scores_are_kept_and_ranked(run: Run, scored: Path, tmp_path: Path) -> None:
+    store, scores = scored / "S.zarr", tmp_path / "kept.zarr"
+    code, first, err = run("score", store, "--model", "braaten", "--scores", scores, "--keep-predictions")
+    assert (code, err) == (0, "")
+    assert run("score", store, "--model", "braaten", "--scores", scores)[1] == first
+    asked = ["--by", "difficulty", "--metric", "kappa", "--replicates", "200"]
+    code, out, err = run("leaderboard", scores, *asked)
+    assert (code, err) == (0, "")
+    assert "Leaderboard: kappa, cloud against the rest" in out
+    assert "95 % intervals: bca, 200 resamples of independent groups" in out
+    assert "Shadow policy: catalogue" in out
+    assert run("leaderboard", store, "--model", "braaten", *asked)[1] == out
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_models_are_compared_and_the_table_is_written(run: Run, scored: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"table.{suffix}"
+    code, printed, err = run("compare", scored / "scores.zarr", "braaten", "dim", "--by", "annotator", "--out", out)
+    assert (code, err) == (0, "")
+    assert "braaten less dim: F1 of cloud, cloud against the rest, mean over scenes" in printed
+    read = {"parquet": pd.read_parquet, "csv": pd.read_csv, "json": pd.read_json}[suffix]
+    frame = read(out)  # type: ignore[operator]
+    assert frame["annotator"].unique().tolist() == ["all", "A", "B"]
+    assert set(frame["shadow_policy"]) == {"catalogue"}
+    expected = compare(open_scores(scored / "scores.zarr"), "braaten", "dim", None)["f1_difference"]
+    row = frame.query("annotator == 'all' and label == 'cloud' and averaging == 'pooled' and model == 'dim'")
+    np.testing.assert_allclose(row["f1_difference"], expected.sel(label="cloud", averaging="pooled"), rtol=1e-9)
+
+
+def test_errors_are_explained(run: Run, scored: Path) -> None:
+    code, out, err = run("explain", scored / "scores.zarr", "--model", "dim", "--tag", "thin")
+    assert (code, err) == (0, "")
+    assert "dim: what each tag adds to the error, others held fixed" in out
+    assert "without tags" in out
+
+
 def test_verify_fails_with_1_and_names_the_scene(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
     assert run("convert", plain.write(tmp_path / "R"), tmp_path / "S.zarr")[0] == 0
     array = zarr.open_array(tmp_path / "S.zarr", path="mask", mode="r+")
@@ -105,15 +172,109 @@ def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> 
     assert plain.scenes[2] in out
 
 
+def test_every_table_is_printed_and_written(run: Run, replica: Path, tmp_path: Path) -> None:
+    ds = open_release(replica)
+    code, out, err = run("stats", replica, "--by", "difficulty,shadows_marked", "--out", tmp_path / "tables")
+    assert (code, err) == (0, "")
+    titles = re.findall(r"^(Class|Mean|Standard|Quantiles|Constants|Cloud|Tags)\b", out, re.MULTILINE)
+    assert titles == ["Class", "Mean", "Standard"]
+    written = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert written == {f"{name}.{suffix}" for name in TABLES for suffix in ("parquet", "csv")}
+    assert f"Written: {len(written)} files" in out
+    for name in TABLES:
+        parquet, csv = (
+            pd.read_parquet(tmp_path / "tables" / f"{name}.parquet"),
+            pd.read_csv(tmp_path / "tables" / f"{name}.csv"),
+        )
+        pd.testing.assert_frame_equal(parquet, csv, check_dtype=False)
+    counted = pd.read_parquet(tmp_path / "tables" / "balance.parquet").groupby("label")["class_count"].sum()
+    mask = ds["mask"].values
+    assert counted.to_dict() == {label: int((mask == value).sum()) for value, label in enumerate(LABELS)}
+    others = {
+        "quantiles": "Quantiles of reflectance",
+        "normalisation": "Constants for normalisation",
+        "separability": "Jeffries–Matusita distance of classes",
+        "cloud-cover": "Cloud cover of scenes",
+        "tags": "Tags",
+        "co-occurrence": "Tags that come together more often than by chance",
+        "representativeness": "Parts compared to the whole",
+    }
+    options = [option for name in others for option in ("--table", name)]
+    code, out, err = run("stats", replica, *options)
+    assert (code, err) == (0, "")
+    for title in others.values():
+        assert f"\n{title} " in out
+    assert "Class balance" not in out
+
+
+def test_tables_of_the_tag_table_alone(run: Run, real_csv: Path, tmp_path: Path) -> None:
+    code, out, err = run("stats", real_csv, "--by", "all", "--out", tmp_path / "tables")
+    assert (code, err) == (0, "")
+    assert " all        45.9 (" in out
+    assert " 24.8 % " in out
+    assert "Mean reflectance" not in out
+    tags = pd.read_csv(tmp_path / "tables" / "tags.csv").set_index("tag")["tag_scenes"]
+    assert tags.to_dict() == pd.read_csv(real_csv)[list(TAGS)].sum().to_dict()
+    assert not (tmp_path / "tables" / "means.csv").exists()
+
+
+def test_agreement_of_the_annotators(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    release = plain.write(tmp_path / "R")
+    first, second = (np.stack([masks[plain.scenes[n]] for n in (1, 3)]) for masks in (plain.labels, plain.alt_labels))
+    accuracy = 100 * float(((first == 1) == (second == 1)).mean())
+    code, out, err = run("agreement", release, "--by", "annotator")
+    assert (code, err) == (0, "")
+    assert f" all        {accuracy:.1f} (" in out
+    assert "mean over scenes: cloud against the rest" in out
+    code, out, _ = run("agreement", release, "--classes", "three")
+    assert code == 0
+    assert "cloud_shadow" in out
+
+
+def test_an_audit_of_the_real_table_lists_its_defects(run: Run, real_csv: Path, tmp_path: Path) -> None:
+    code, out, err = run("audit", real_csv, "--json", tmp_path / "audit.json")
+    assert (code, err) == (1, "")
+    assert "297  S2B_MSIL1C_20180223T064849_N0206_R020_T41UQU_20180223T103441  thin, high, extended, cirrus" in out
+    assert "Surface tags in a scene that is all cloud: 77" in out
+    assert "513 scene(s) in 493 independent groups: 5 defect(s), 97 note(s)" in out
+    assert "Not checked, without mask: Mask with other values; Mask not one-hot" in out
+    written = json.loads((tmp_path / "audit.json").read_text())
+    assert len(set(written["group"].values())) == written["group_count"] == 493
+
+
+def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    mask = one_hot(plain.labels[plain.scenes[2]])
+    mask[5, 6] = True
+    plain.files["masks"][f"{plain.scenes[2]}.npy"] = npy(mask)
+    release = plain.write(tmp_path / "R")
+    code, out, err = run("audit", release)
+    assert (code, err) == (1, "")
+    assert f"2  {plain.scenes[2]}  1 pixels without exactly one class" in out
+    assert "Not checked" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["convert", "nowhere", "S.zarr"], "no classification_tags.csv there"),
         (["verify", "nowhere"], "no store of the catalogue there"),
+        (["audit", "nowhere.csv"], "nowhere.csv is not there; expected the tag table"),
+        (["stats", "R", "--table", "moods"], "no table 'moods'; choose from: balance, means, quantiles"),
+        (["stats", "R", "--table", "tags", "--out", "R/masks.zip"], "no directory can be made there (File exists)"),
+        (["stats", "R/classification_tags.csv", "--table", "means"], "expected 100·n/1044484"),
         (["stats", "nowhere"], "no store of the catalogue there"),
-        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, annotator"),
+        (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),
         (["score", "R", "--model", "braaten", "--classes", "three"], "predicts no cloud shadow"),
+        (["score", "R"], "no --model; built in: braaten"),
+        (["score", "R", "--model", "braaten", "--out", "table.xlsx"], "expected .parquet, .csv or .json"),
+        (
+            ["score", "R", "--model", "braaten", "--tolerance", "3"],
+            "tolerance is 3, expected one of: 0, 1, 2, 4, 8, 16",
+        ),
+        (["leaderboard", "R"], "R is no store of scores: say with --model what to score"),
+        (["compare", "R", "braaten", "oracle"], "no model 'oracle'"),
+        (["explain", "R", "--model", "braaten", "--metric", "f3"], "metric is 'f3', expected one of: precision"),
         (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),
         (["convert", "R", "S.zarr", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler at tcp://127.0.0.1:1"),
         (["replica", "R"], "is not an empty directory"),
@@ -173,7 +334,7 @@ def test_control_c_leaves_a_store_that_says_it_is_incomplete(replica: Path, tmp_
 def test_the_demo_goes_the_whole_way_and_again(run: Run, tmp_path: Path) -> None:
     code, out, err = run("demo", tmp_path / "demo", "--scenes", 8, "--size", 64)
     assert (code, err) == (0, "")
-    for text in ("Verified", "Class balance", "braaten: cloud against the rest", "snow/ice", "catalogue.zarr"):
+    for text in ("Verified", "Class balance", "Leaderboard: F1 of cloud", "snow/ice", "scores.zarr"):
         assert text in out
     code, out, _ = run("demo", tmp_path / "demo")
     assert code == 0

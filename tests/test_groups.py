@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.release import open_release
 from synthetic import synthetic
 
 
@@ -52,7 +56,17 @@ def test_array_is_matched_by_scene() -> None:
 @pytest.mark.parametrize(
     ("by", "message"),
     [
-        ("cloudiness", "cannot be grouped by 'cloudiness'; choose one of: tags, annotator, dataset, difficulty"),
+        (
+            "cloudiness",
+            "cannot be grouped by 'cloudiness'; choose one of: tags, tag_group, surface, .*dataset",
+        ),
+        ("difficulty,cloudiness", "cannot be grouped by 'cloudiness'"),
+        ("difficulty, difficulty", "name 'difficulty' twice"),
+        ("difficulty,", "cannot be grouped by ''"),
+        ("month", "cannot be grouped by 'month'"),
+        ("difficulty + 1", "is not true or false of a scene; expected an expression over tags and columns"),
+        ("ice cream > 3", "expected an expression over tags"),
+        ("difficulty.sum() > 3", "expected an expression over tags"),
         ("scene", "cannot be grouped by 'scene'"),
         ("bandwidth", "cannot be grouped by 'bandwidth'"),
         (xr.DataArray([1, 0, 1, 0], dims="scene"), "groups are int64"),
@@ -70,3 +84,82 @@ def test_refusals(by: str | xr.DataArray, message: str) -> None:
 def test_no_scenes() -> None:
     with pytest.raises(CatalogueError, match="no scenes"):
         members(synthetic(4).isel(scene=[]), None)
+
+
+def with_place_and_time(ds: xr.Dataset) -> xr.Dataset:
+    days = ["01-31", "02-01", "04-01", "12-31", "07-01", "09-30"]
+    return ds.assign_coords(
+        tile=("scene", ["53HLD", "37LDJ", "36TVP", "31VEE", "01NAA", "60CWT"]),
+        time=("scene", np.array([f"2018-{day}" for day in days], "M8[ns]")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("by", "of_each_scene"),
+    [
+        ("month", [1, 2, 4, 12, 7, 9]),
+        ("season", ["DJF", "DJF", "MAM", "DJF", "JJA", "SON"]),
+        ("hemisphere", ["south", "south", "north", "north", "north", "south"]),
+        ("utm_zone", [53, 37, 36, 31, 1, 60]),
+    ],
+)
+def test_what_follows_from_place_and_time(by: str, of_each_scene: list[object]) -> None:
+    groups = members(with_place_and_time(synthetic()), by)
+    assert groups.dims == (by, "scene")
+    found = [groups[by].values[column].tolist() for column in groups.values.T]
+    assert found == [[value] for value in of_each_scene]
+
+
+def test_a_group_of_tags() -> None:
+    ds = synthetic()
+    groups = members(ds, "height")
+    assert groups.dims == ("height", "scene")
+    assert groups["height"].values.tolist() == ["low", "high"]
+    np.testing.assert_array_equal(groups, ds["tags"].sel(tag=["low", "high"]).values.T)
+    low_or_high = members(ds, "tag_group").sel(tag_group="height")
+    np.testing.assert_array_equal(low_or_high, ds["tags"].sel(tag=["low", "high"]).values.any(axis=1))
+
+
+def test_every_combination() -> None:
+    ds = synthetic()
+    groups = members(ds, "difficulty, annotator,thickness")
+    assert groups.dims == ("difficulty", "annotator", "thickness", "scene")
+    thin = ds["tags"].sel(tag="thin").values
+    expected = (ds["difficulty"].values == 2) & (ds["annotator"].values == "B") & thin
+    np.testing.assert_array_equal(groups.sel(difficulty=2, annotator="B", thickness="thin"), expected)
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        "snow/ice and not thick and difficulty in [1, 3]",
+        "snow/ice and not thick and (annotator == 'A, B' or difficulty != 2) and month < 13",
+    ],
+)
+def test_an_expression_is_false_or_true_of_a_scene(by: str) -> None:
+    ds = with_place_and_time(synthetic(scenes=6, seed=3))
+    expected = ds["tags"].sel(tag="snow/ice").values & ~ds["tags"].sel(tag="thick").values
+    expected &= ds["difficulty"].values != 2
+    assert expected.any()
+    groups = members(ds, by)
+    assert groups.dims == (by, "scene")
+    assert groups[by].values.tolist() == [False, True]
+    np.testing.assert_array_equal(groups.sel({by: True}), expected)
+    combined = members(ds, f"{by},shadows_marked").sel({by: True, "shadows_marked": False})
+    np.testing.assert_array_equal(combined, expected & ~ds["shadows_marked"].values)
+
+
+def test_a_tag_is_an_expression() -> None:
+    ds = synthetic()
+    np.testing.assert_array_equal(members(ds, "cirrus").sel(cirrus=True), ds["tags"].sel(tag="cirrus"))
+
+
+def test_counts_of_the_real_table(real_csv: Path) -> None:
+    table = pd.read_csv(real_csv)
+    ds = open_release(real_csv)
+    both = members(ds, "difficulty,annotator").sum("scene").to_series()
+    expected = table.groupby(["difficulty", "annotator"]).size()
+    assert both.to_dict() == expected.to_dict()
+    assert members(ds, "month").sum("scene").values.tolist() == [
+        int((table["scene"].str[15:17].astype(int) == month).sum()) for month in range(1, 13)
+    ]

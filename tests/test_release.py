@@ -105,7 +105,7 @@ def test_a_release_in_memory_and_with_processes(plain: PlainRelease, tmp_path: P
     ds = open_release("memory://catalogue")
     check_values(ds, plain)
     release = pickle.loads(pickle.dumps(Release.open(str(tmp_path))))  # noqa: S301  # made here
-    assert (release.read_subscene(plain.scenes[1]) == plain.subscenes[plain.scenes[1]]).all()
+    assert (release.read_subscene(plain.scenes[1]) == plain.subscenes[plain.scenes[1]].transpose(2, 0, 1)).all()
     with dask.config.set(scheduler="processes", num_workers=1):
         assert (open_release(tmp_path)["mask"].isel(scene=1).values == plain.labels[plain.scenes[1]]).all()
 
@@ -136,11 +136,17 @@ def test_scenes_not_downloaded_are_named_and_absent(plain: PlainRelease, tmp_pat
 
 
 def test_the_tag_table_alone_is_a_release(real_csv: Path, tmp_path: Path) -> None:
-    (tmp_path / real_csv.name).write_bytes(real_csv.read_bytes())
-    ds = open_release(tmp_path)
-    assert ds.sizes["scene"] == 513
-    assert ds["table_class_count"].sum("scene").values.tolist() == [246_171_470, 281_740_439, 7_908_383]
-    assert not ds.data_vars
+    folder = tmp_path / "only"
+    folder.mkdir()
+    (folder / "classification_tags.csv").write_bytes(real_csv.read_bytes())
+    (tmp_path / "elsewhere.csv").write_bytes(real_csv.read_bytes())
+    for source in (folder, tmp_path / "elsewhere.csv"):
+        ds = open_release(source)
+        assert (ds.sizes["scene"], list(ds.data_vars)) == (513, [])
+        assert ds["table_class_count"].sum("scene").values.tolist() == [246171470, 281740439, 7908383]
+        assert ds.attrs["lacking"] == ["subscenes", "masks", "alt_masks", "shapefiles", "thumbnails"]
+    with pytest.raises(CatalogueError, match=r"nowhere\.csv is not there; expected the tag table"):
+        open_release(tmp_path / "nowhere.csv")
 
 
 def test_the_real_table_is_held_to_1022_pixels(plain: PlainRelease, real_csv: Path, tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def test_labels_can_be_given() -> None:
     with pytest.raises(CatalogueError, match=r"scene_0\d: model plain predicted cloud_shadow, but its labels are"):
         score(ds, plain).compute()
     found = score(ds, plain, labels=LABELS).compute()
-    xr.testing.assert_equal(found.drop_vars("model"), score(ds, Darkness()).drop_vars("model").compute())
+    named = ["model", "model_digest"]
+    xr.testing.assert_equal(found.drop_vars(named), score(ds, Darkness()).drop_vars(named).compute())
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_pixels_are_read_once_for_statistics_and_scores_together() -> None:
     assert sorted(reads) == [(name, scene) for name in ("mask", "reflectance") for scene in range(6)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(st.permutations(range(8)), st.integers(0, 8), st.integers(0, 3))
 def test_any_split_of_the_scenes_gives_the_same(order: list[int], cut: int, seed: int) -> None:
     ds = synthetic(8, size=6, seed=seed, dask=False)

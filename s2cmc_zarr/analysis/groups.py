@@ -1,18 +1,28 @@
-"""Groups of scenes: by tag, by any coordinate, or by a mask of the user's own."""
+"""Groups of scenes: by tag, by any coordinate or what follows from one, by an expression, or by a mask of the user."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_
 from types import EllipsisType
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.release.mgrs import is_southern
+from s2cmc_zarr.release.selection import evaluate
+from s2cmc_zarr.schema import TAG_GROUPS
 
 By: TypeAlias = str | xr.DataArray | None
+
+# A comma, but neither in quotes nor between brackets.
+_COMMA: Final = re.compile(r""",(?=(?:[^"]*"[^"]*")*[^"]*$)(?=(?:[^']*'[^']*')*[^']*$)(?![^(\[]*[)\]])""")
 
 
 def members(ds: xr.Dataset, by: By) -> xr.DataArray:
@@ -23,20 +33,33 @@ def members(ds: xr.Dataset, by: By) -> xr.DataArray:
     ds : xarray.Dataset
         With a dimension `scene`.
     by : str, xarray.DataArray or None
-        None for all scenes together; ``"tags"``; the name of any other coordinate of the scenes, one group for each of
-        its values (missing values are in no group); or a bool array with the dimension `scene` and at most one other,
-        whose scenes are matched by name if both have names. A scene can be in several groups, or in none.
+        None for all scenes together, or one of
+
+        * ``"tags"``, or a group of tags: ``"surface"``, ``"thickness"``, ``"height"``, ``"extent"``, ``"cloud_type"``;
+          ``"tag_group"`` for the scenes that have any tag of each;
+        * the name of any other coordinate of the scenes, one group for each of its values (missing values are in no
+          group);
+        * what follows from one: ``"month"`` (1 to 12) and ``"season"`` (DJF, MAM, JJA, SON) from `time`,
+          ``"hemisphere"`` (of the tile's latitude band) and ``"utm_zone"`` from `tile`;
+        * an expression over tags and all of these, such as ``"snow/ice and difficulty >= 3"``: the scenes for which it
+          is false, and those for which it is true;
+        * several of these, separated by commas, for every combination: ``"difficulty,annotator"``;
+        * a bool array with the dimension `scene` and at most one other, whose scenes are matched by name if both have
+          names.
+
+        A scene can be in several groups, or in none.
 
     Returns
     -------
     xarray.DataArray
-        bool, dims (group, scene), where the group's dimension is `tag`, that of the coordinate's name or that of the
-        array given; dims (scene,) for all scenes or an array without another dimension. In memory.
+        bool, dims (group…, scene). A group's dimension is `tag` for ``"tags"``, or else named as what was asked for, or
+        that of the array given; there is none for all scenes or an array without another dimension. In memory.
 
     Raises
     ------
     CatalogueError
-        If there are no scenes or no such coordinate, or the array is not bool, has other dimensions or lacks scenes.
+        If there are no scenes or no such coordinate, an expression is none, something is asked for twice, or the array
+        is not bool, has other dimensions or lacks scenes.
     """
     if not ds.sizes.get("scene"):
         raise CatalogueError(f"no scenes to group: the Dataset has the sizes {dict(ds.sizes)}")
@@ -44,19 +67,25 @@ def members(ds: xr.Dataset, by: By) -> xr.DataArray:
         return xr.DataArray(np.ones(ds.sizes["scene"], dtype=bool), dims="scene")
     if isinstance(by, xr.DataArray):
         return _from_array(ds, by)
-    if by == "tags" and "tags" in ds.coords:
-        return _in_memory(ds["tags"])
-    names = sorted(str(name) for name, coord in ds.coords.items() if coord.dims == ("scene",) and name != "scene")
-    if by not in names:
-        choices = ", ".join(["tags", *names] if "tags" in ds.coords else names)
-        raise CatalogueError(f"the scenes cannot be grouped by {by!r}; choose one of: {choices}")
-    values = np.asarray(ds[by])
-    groups = pd.Index(values).dropna().unique().sort_values()
-    return xr.DataArray(groups.to_numpy()[:, np.newaxis] == values, dims=(by, "scene"), coords={by: groups})
+    parts = [part.strip() for part in _COMMA.split(by)]
+    if repeated := next((part for part in parts if parts.count(part) > 1), None):
+        raise CatalogueError(f"groups by {by!r} name {repeated!r} twice, expected different ones")
+    groups: xr.DataArray = reduce(and_, [_named(ds, part) for part in parts])
+    return groups.transpose(..., "scene")
+
+
+def scene_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Put everything by which scenes can be told apart into a table, one column for each tag and coordinate."""
+    columns = {str(name): _values(coord) for name, coord in ds.coords.items() if coord.dims == ("scene",)}
+    columns |= {name: _values(coord) for name, coord in _derived(ds).items()}
+    if "tags" in ds.coords:
+        columns |= {str(tag): ds["tags"].sel(tag=tag).values for tag in ds["tag"].values}
+    names = columns.pop("scene", np.arange(ds.sizes["scene"]))
+    return pd.DataFrame(columns, index=pd.Index(names, name="scene"))
 
 
 def group_dims(groups: xr.DataArray) -> tuple[str, ...]:
-    """Give the dimension that `members` has beside `scene`, if any."""
+    """Give the dimensions that `members` has beside `scene`, if any."""
     return tuple(str(dim) for dim in groups.dims if dim != "scene")
 
 
@@ -75,6 +104,53 @@ def table_dataset(tables: Mapping[str, tuple[xr.DataArray, str]], dims: Sequence
         },
         coords=xr.merge([table.coords.to_dataset() for table in ordered.values()], compat="identical").coords,
     )
+
+
+def _named(ds: xr.Dataset, name: str) -> xr.DataArray:
+    if "tags" in ds.coords:
+        tags = ds["tags"]
+        if name == "tags":
+            return _in_memory(tags)
+        if name == "tag_group":
+            kinds = [str(kind) for kind in TAG_GROUPS if kind in tags["tag_group"].values]
+            return _in_memory(
+                xr.concat([tags.isel(tag=(tags["tag_group"] == kind).values).any("tag") for kind in kinds], name)
+            ).assign_coords({name: kinds})
+        if name in TAG_GROUPS and name not in ds.coords:
+            chosen = tags.isel(tag=(tags["tag_group"] == name).values)
+            return _in_memory(chosen.drop_vars("tag_group").rename(tag=name))
+    columns = {str(key): coord for key, coord in ds.coords.items() if coord.dims == ("scene",) and key != "scene"}
+    columns |= _derived(ds)
+    if name in columns:
+        values = _values(columns[name])
+    elif re.fullmatch(r"\w*", name) and name not in ds.get("tag", ()):
+        choices = ["tags", "tag_group", *TAG_GROUPS] if "tags" in ds.coords else []
+        raise CatalogueError(
+            f"the scenes cannot be grouped by {name!r}; choose one of: {', '.join([*choices, *sorted(columns)])}; "
+            "several of them separated by commas, or an expression such as 'difficulty >= 3'"
+        )
+    else:
+        values = evaluate(scene_table(ds), name).to_numpy()
+    groups = pd.Index(values).dropna().unique().sort_values()
+    return xr.DataArray(groups.to_numpy()[:, np.newaxis] == values, dims=(name, "scene"), coords={name: groups})
+
+
+def _derived(ds: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Columns that follow from coordinates; a coordinate of the same name wins."""
+    found: dict[str, xr.DataArray] = {}
+    if "time" in ds.coords and ds["time"].dims == ("scene",):
+        found |= {"month": ds["time"].dt.month, "season": ds["time"].dt.season}
+    if "tile" in ds.coords and ds["tile"].dims == ("scene",):
+        tiles = [str(tile) for tile in ds["tile"].values]
+        zones = [int(tile[:2]) for tile in tiles]
+        hemispheres = ["south" if is_southern(tile[2]) else "north" for tile in tiles]
+        found |= {"utm_zone": xr.DataArray(zones, dims="scene"), "hemisphere": xr.DataArray(hemispheres, dims="scene")}
+    return {name: values for name, values in found.items() if name not in ds.coords}
+
+
+def _values(coord: xr.DataArray) -> npt.NDArray[Any]:
+    values = np.asarray(coord)
+    return values.astype(str) if values.dtype.kind == "T" else values  # which pandas does not know
 
 
 def _from_array(ds: xr.Dataset, by: xr.DataArray) -> xr.DataArray:

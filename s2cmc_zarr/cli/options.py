@@ -20,7 +20,10 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 errors = Console(stderr=True)
 
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="Folder or URL of the release: the CSV, and zips or unpacked folders.")
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="Folder or URL of the release: the CSV, and zips or unpacked folders; or zenodo:"
+    ),
 ]
 Store = Annotated[str, typer.Argument(metavar="STORE", help="Path or URL of the Zarr store.")]
 Data = Annotated[str, typer.Argument(metavar="STORE", help="Path or URL of a Zarr store, or of the release itself.")]
@@ -40,7 +43,11 @@ Workers = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads; 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 By = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Groups of scenes: tags, all, or a coordinate such as difficulty or dataset."),
+    typer.Option(
+        metavar="NAME",
+        help="Groups of scenes: tags, all, a coordinate such as difficulty, month or hemisphere, an expression such as "
+        "'snow/ice and difficulty > 2', or several of these, separated by commas.",
+    ),
 ]
 
 

@@ -60,7 +60,9 @@ def count_values(mask: Mask) -> npt.NDArray[np.int64]:
     CatalogueError
         If a value is neither a class nor 255.
     """
-    counts = np.bincount(mask.ravel(), minlength=UNLABELLED + 1).astype(np.int64)
+    from s2cmc_zarr.kernels.compiled_masks import count_bytes
+
+    counts: npt.NDArray[np.int64] = count_bytes(np.ascontiguousarray(mask).reshape(-1))
     if counts[len(LABELS) : UNLABELLED].any():
         found = [value for value in np.flatnonzero(counts).tolist() if len(LABELS) <= value < UNLABELLED]
         classes = ", ".join(f"{value} ({label})" for value, label in enumerate(LABELS))

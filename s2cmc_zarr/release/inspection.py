@@ -19,6 +19,7 @@ from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE
 COMPONENTS: Final = ("subscenes", "masks", "alt_masks", "shapefiles", "thumbnails")
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"})
 _ID_LENGTH: Final = 60
+NOT_IN_TABLE: Final = "not in the tag table"
 
 Defects: TypeAlias = dict[str, list[str]]
 """What is wrong, by scene id."""
@@ -39,14 +40,25 @@ def by_scene(component: str, members: Mapping[str, Member]) -> dict[str, Any]:
     return {member.stem[:length]: member for member in members.values() if member.suffix in suffixes}
 
 
-def scene_size(fs: fsspec.AbstractFileSystem, members: Members) -> tuple[int, int]:
-    """Rows and columns, from the header of the first array there is; the published size if there is none."""
+def scene_size(fs: fsspec.AbstractFileSystem, members: Members, *, tolerant: bool = False) -> tuple[int, int]:
+    """Rows and columns, from the header of the first array there is; the published size if there is none.
+
+    If `tolerant`, from the first array whose header can be read.
+    """
+    first_error = None
     for component, depth in (("subscenes", len(BAND_NAMES)), ("masks", len(LABELS)), ("alt_masks", len(LABELS))):
         for member in members.get(component, {}).values():
-            shape, _, _ = read_header(member.head(fs, HEADER_LIMIT), member.name)
-            if len(shape) != 3 or shape[2] != depth or not 0 < min(shape) <= max(shape) <= 16384:
-                raise DefectError(f"{member.name}: shape {shape}, expected (row, column, {depth})")
-            return shape[0], shape[1]
+            try:
+                shape, _, _ = read_header(member.head(fs, HEADER_LIMIT), member.name)
+                if len(shape) != 3 or shape[2] != depth or not 0 < min(shape) <= max(shape) <= 16384:
+                    raise DefectError(f"{member.name}: shape {shape}, expected (row, column, {depth})")
+                return shape[0], shape[1]
+            except DefectError as error:
+                first_error = first_error or error
+                if not tolerant:
+                    raise
+    if first_error:
+        raise first_error
     return SCENE_SIZE, SCENE_SIZE
 
 
@@ -70,7 +82,7 @@ def compare_ids(defects: Defects, table: pd.DataFrame, members: Members) -> None
     for component, found in members.items():
         for scene in found:
             if scene not in table.index:
-                defects[scene].append(f"is in {component}, but not in the tag table")
+                defects[scene].append(f"is in {component}, but {NOT_IN_TABLE}")
     for scene in members.get("subscenes", {}):
         if scene not in table.index:
             continue

@@ -53,7 +53,7 @@ def select_scenes(table: pd.DataFrame, scenes: str | Iterable[str]) -> list[str]
         if ids is None:
             raise CatalogueError(f"{text} is not a list of scene ids, separated by commas or white space")
         return _by_id(table, ids)
-    chosen = table.index[_evaluate(table, text)].tolist()
+    chosen = table.index[evaluate(table, text)].tolist()
     if not chosen:
         raise CatalogueError(f"no scene fits {text!r}")
     return chosen
@@ -73,7 +73,25 @@ def _by_id(table: pd.DataFrame, ids: list[str]) -> list[str]:
     return [scene for scene in table.index if scene in wanted]
 
 
-def _evaluate(table: pd.DataFrame, text: str) -> pd.Series[bool]:
+def evaluate(table: pd.DataFrame, text: str) -> pd.Series[bool]:
+    """Say for which rows of a table an expression over tags and columns is true; see `select_scenes`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Indexed by `scene`, one column for each name that may be used.
+    text : str
+
+    Returns
+    -------
+    pandas.Series of bool
+        Indexed as the table.
+
+    Raises
+    ------
+    CatalogueError
+        If it is no such expression, or is not true or false of a scene.
+    """
     quoted = _TAG_OR_QUOTED.sub(lambda match: match[1] or f"`{match[2]}`", text)
     columns = ", ".join(str(name) for name in table.columns if name not in TAGS)
     expected = f"expected an expression over tags and columns such as 'snow/ice and not thick'; columns: {columns}"

@@ -2,24 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from s2cmc_zarr.analysis.groups import By
+from s2cmc_zarr.errors import CatalogueError
 
 
 def all_and_groups(make: Callable[[By], xr.Dataset], by: By) -> list[xr.Dataset]:
     """Make the table of all scenes and, if there are groups, theirs, with the same dimensions."""
     if by is None:
         return [make(None).expand_dims(selection=["all"])]
-    groups = make(by)
-    (dim,) = set(groups.dims) - {"label", "band", "averaging"}
-    return [make(None).expand_dims({dim: ["all"]}), groups]
+    everything, groups = make(None), make(by)
+    dims = [dim for dim in groups.dims if dim not in everything.dims]
+    return [everything.expand_dims({dim: ["all"] for dim in dims}), groups]
+
+
+def write_table(tables: Sequence[xr.Dataset], path: str | os.PathLike[str]) -> None:
+    """Write tables as one file of rows.
+
+    Parameters
+    ----------
+    tables : sequence of xarray.Dataset
+        Of the same variables; variables that lack a dimension are repeated along it. Their attributes, which are the
+        rules that they follow, become columns.
+    path : str or path
+        Ends in ``.parquet``, ``.csv`` or ``.json`` (a list of objects).
+
+    Raises
+    ------
+    CatalogueError
+        If the name ends otherwise.
+    """
+    suffix = check_table_path(path)
+    frame = pd.concat([_rows(table) for table in tables], ignore_index=True)
+    if suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_json(path, orient="records", indent=1)
+
+
+def check_table_path(path: str | os.PathLike[str]) -> str:
+    """Give the end of a name that `write_table` knows, before anything is computed."""
+    suffix = PurePath(path).suffix.lower()
+    if suffix not in (".parquet", ".csv", ".json"):
+        raise CatalogueError(f"{os.fspath(path)} ends in {suffix!r}, expected .parquet, .csv or .json")
+    return suffix
+
+
+def _rows(table: xr.Dataset) -> pd.DataFrame:
+    rows = table.to_dataframe() if table.dims else pd.DataFrame({name: [array.item()] for name, array in table.items()})
+    rows = rows.reset_index()
+    for name, value in table.attrs.items():
+        if name not in rows:
+            rows[name] = value
+    return rows
 
 
 def side_by_side(columns: dict[str, xr.DataArray]) -> pd.DataFrame:
     """Put arrays side by side; those that lack a dimension of the others are repeated along it."""
     broadcast = xr.broadcast(*(array.reset_coords(drop=True) for array in columns.values()))
     return pd.DataFrame({name: array.to_series() for name, array in zip(columns, broadcast, strict=True)})
+
+
+def with_interval(table: xr.Dataset, name: str, *, percent: bool = True) -> xr.DataArray:
+    """Give a quantity and the limits of its interval as text."""
+    scale, digits = (100, 1) if percent else (1, 3)
+
+    def text(value: float, lower: float, upper: float) -> str:
+        if np.isnan(value):
+            return "–"
+        until = "–" if lower >= 0 else " to "
+        limits = "" if np.isnan(lower) else f" ({scale * lower:.{digits}f}{until}{scale * upper:.{digits}f})"
+        return f"{scale * value:.{digits}f}{limits}"
+
+    texts: xr.DataArray = xr.apply_ufunc(
+        np.vectorize(text, otypes=[object]), *(table[each] for each in (name, f"{name}_lower", f"{name}_upper"))
+    )
+    return texts

@@ -1,0 +1,188 @@
+"""Estimates for groups of scenes, with intervals over independent groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from s2cmc_zarr.analysis.resampling import (
+    REPLICATES,
+    bca_interval,
+    leave_one_out,
+    percentile_interval,
+    resample,
+    resampled_sum,
+    two_sided_p_value,
+)
+from s2cmc_zarr.errors import CatalogueError
+
+Method: TypeAlias = Literal["bca", "percentile"]
+
+_ROUNDING: Final = 1e-12
+"""Of sums in another order, relative."""
+
+
+def estimates(
+    values: xr.Dataset,
+    groups: xr.DataArray,
+    independent: npt.NDArray[np.int64],
+    of: Callable[[xr.Dataset], xr.Dataset],
+    *,
+    level: float = 0.95,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    method: Method = "bca",
+    tested: Collection[str] = (),
+) -> xr.Dataset:
+    """Compute what follows from sums over scenes, with intervals and tests over independent groups of scenes.
+
+    Parameters
+    ----------
+    values : xarray.Dataset
+        In memory, finite, dims (scene, …): what each scene adds, in each group that it is in.
+    groups : xarray.DataArray
+        bool, dims (group…, scene), as `members` gives it.
+    independent : numpy.ndarray
+        int64, shape (scene,): scenes of equal value are drawn together; see `independent_groups`.
+    of : callable
+        Takes a Dataset of the sums of `values`, with the dimension `replicate` in place of `scene`; gives a Dataset of
+        what follows, with that dimension in all variables.
+    level : float
+        Nominal coverage, between 0 and 1.
+    replicates, seed : int
+        Number of resamples, and the seed that makes them.
+    method : {"bca", "percentile"}
+        Kind of interval: see `bca_interval` and `percentile_interval`.
+    tested : collection of str
+        Variables of which to test whether they differ from 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
+        behind the name; and, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never below
+        2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups know
+        nothing of others. All of this is NaN for groups of fewer than two independent ones. Of what is not
+        tested, the limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell
+        how else it might be.
+    """
+
+    def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
+        return of(values.map(lambda array: _sums(array.transpose("scene", ...), weights)))
+
+    estimate = resampled(np.ones((1, len(independent)), dtype=np.int64)).isel(replicate=0)
+    drawn, left_out = resampled(resample(independent, replicates, seed)), resampled(leave_one_out(independent))
+    independent_count = group_count(groups, independent)
+    known = independent_count > 1
+    result = {}
+    for name, array in estimate.items():
+        of_drawn, of_left_out = (found[name].transpose("replicate", *array.dims).values for found in (drawn, left_out))
+        if method == "percentile":
+            limits = percentile_interval(of_drawn, level)
+        else:
+            limits = bca_interval(of_drawn, array.values, of_left_out, level)
+        result[str(name)] = array
+        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (name in tested)
+        for side, limit in zip(("lower", "upper"), limits, strict=True):
+            result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
+        if name in tested:
+            p_value = array.copy(data=two_sided_p_value(of_drawn))
+            least = 2.0 ** (1 - independent_count)
+            result[f"{name}_p_value"] = p_value.where(p_value > least, least).where(known)
+    return xr.Dataset(result)
+
+
+def scene_values(counts: xr.Dataset, of: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+    """Put beside counts what each scene adds to means over scenes: its rates, and whether they are defined.
+
+    Parameters
+    ----------
+    counts : xarray.Dataset
+        Additive, dims (scene, …).
+    of : callable
+        Gives rates of counts, NaN where they are undefined.
+
+    Returns
+    -------
+    xarray.Dataset
+        The counts, the rates with 0 where they are undefined, and int64 with ``_scenes`` behind their names: 1 where
+        they are defined.
+    """
+    rates = of(counts)
+    defined = rates.notnull().astype(np.int64).rename({name: f"{name}_scenes" for name in rates})
+    return counts.merge(rates.fillna(0), compat="identical").merge(defined, compat="identical")
+
+
+def averages(sums: xr.Dataset, of: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+    """Average in both ways: rates of the summed counts, and means of the scenes' rates.
+
+    Parameters
+    ----------
+    sums : xarray.Dataset
+        Over scenes, of what `scene_values` gives.
+    of : callable
+        The same.
+
+    Returns
+    -------
+    xarray.Dataset
+        The rates, with the dimension `averaging`: ``"pooled"``, ``"per_scene"``.
+    """
+    pooled = of(sums)
+    means = xr.Dataset({name: ratio(sums[name], sums[f"{name}_scenes"]) for name in pooled})
+    averaging = xr.Variable("averaging", ["pooled", "per_scene"])
+    return xr.concat([pooled, means], averaging, data_vars="all", coords="minimal", compat="override")
+
+
+def with_limits(found: xr.Dataset, name: str, long_name: str) -> dict[str, tuple[xr.DataArray, str]]:
+    """Give an estimate and the limits of its interval with their meanings, for `table_dataset`."""
+    return {
+        name: (found[name], long_name),
+        f"{name}_lower": (found[f"{name}_lower"], f"lower limit of {name}"),
+        f"{name}_upper": (found[f"{name}_upper"], f"upper limit of {name}"),
+    }
+
+
+def scene_counts(groups: xr.DataArray, independent: npt.NDArray[np.int64]) -> dict[str, tuple[xr.DataArray, str]]:
+    """Say of how many scenes a table is, for `table_dataset`."""
+    return {
+        "scene_count": (groups.sum("scene"), "scenes"),
+        "group_count": (group_count(groups, independent), "independent groups of scenes"),
+    }
+
+
+def independent_groups(ds: xr.Dataset) -> npt.NDArray[np.int64]:
+    """Number the independent group of each scene, from the coordinate `group`.
+
+    Raises
+    ------
+    CatalogueError
+        If it is not there.
+    """
+    if "group" not in ds.coords or ds["group"].dims != ("scene",):
+        raise CatalogueError(
+            "no coordinate group: which scenes are independent is not known; open the catalogue with open_store or "
+            "open_release, or assign the coordinate, different for each scene if all are independent"
+        )
+    return np.unique(ds["group"].values, return_inverse=True)[1].astype(np.int64)
+
+
+def group_count(groups: xr.DataArray, independent: npt.NDArray[np.int64]) -> xr.DataArray:
+    """Count the independent groups that have a scene in each group."""
+    there = xr.DataArray(independent, dims="scene") == xr.DataArray(np.unique(independent), dims="independent")
+    return (there & groups).any("scene").sum("independent")
+
+
+def ratio(numerator: xr.DataArray, denominator: xr.DataArray) -> xr.DataArray:
+    """Divide; NaN where the denominator is 0."""
+    return numerator / denominator.where(denominator > 0)
+
+
+def _sums(values: xr.DataArray, weights: npt.NDArray[np.int64]) -> xr.DataArray:
+    dims = values.dims[1:]
+    coords = {dim: values[dim] for dim in dims if dim in values.coords}
+    return xr.DataArray(resampled_sum(weights, values.values), coords, ("replicate", *dims))

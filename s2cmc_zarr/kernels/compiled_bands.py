@@ -1,0 +1,329 @@
+"""The loops over the bands of a scene, compiled.
+
+Scenes are (band, pixel), worked at in blocks that stay in the processor's cache from one step to the next. Within a
+block the values of a class are put side by side, so that loops have no branches and the compiler uses vector
+instructions. Sums may be reordered ("reassoc"), which assumes nothing about NaN: where a sum is not finite, values are
+looked at one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from s2cmc_zarr.kernels.compiling import compiled
+from s2cmc_zarr.schema import LABELS, UNLABELLED
+
+_Array = npt.NDArray[Any]
+
+_CLASSES: Final = len(LABELS)
+_BLOCK: Final = 4096
+"""Values of a band: 16 kB, half of a first-level cache."""
+_COVARIANCE_BLOCK: Final = 256
+"""Pixels: 27 kB in float64 of 13 bands."""
+_TABLES: Final = 4
+"""Of each histogram: neighbouring pixels are alike, and one counter would wait for its own last value."""
+_LARGEST: Final = np.finfo(np.float32).max
+_SUM: Final = {"reassoc", "contract"}
+
+
+@compiled()
+def observed_labels(bands: _Array, mask: _Array) -> tuple[_Array, int]:
+    """Give the mask with 255 where every band is zero or not finite, and the number of such pixels."""
+    labels = mask.copy()
+    without_data = 0
+    observed = np.empty(_BLOCK, np.bool_)
+    for start in range(0, mask.size, _BLOCK):
+        size = min(_BLOCK, mask.size - start)
+        observed[:] = False
+        missing = size
+        for band in range(len(bands)):
+            values = bands[band, start : start + size]
+            missing = 0
+            for index in range(size):
+                value = values[index]
+                observed[index] |= (abs(value) <= _LARGEST) & (value != 0)
+                missing += not observed[index]
+            if not missing:
+                break
+        if missing:
+            without_data += missing
+            for index in range(size):
+                if not observed[index]:
+                    labels[start + index] = UNLABELLED
+    return labels, without_data
+
+
+@compiled()
+def class_parts(labels: _Array) -> tuple[_Array, _Array]:
+    """Sort the pixels of each block by class.
+
+    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first, and where each class
+    begins and the last one ends, shape (block, class + 1).
+    """
+    blocks = (labels.size + _BLOCK - 1) // _BLOCK
+    offsets, bounds = np.empty(labels.size, np.uint16), np.zeros((blocks, _CLASSES + 1), np.int64)
+    counts = np.empty(256, np.int64)
+    for block in range(blocks):
+        start, stop = block * _BLOCK, min((block + 1) * _BLOCK, labels.size)
+        counts[:] = 0
+        for index in range(start, stop):
+            counts[labels[index]] += 1
+        for label in range(_CLASSES):
+            bounds[block, label + 1] = bounds[block, label] + counts[label]
+        counts[:_CLASSES] = bounds[block, :_CLASSES]
+        for index in range(start, stop):
+            label = labels[index]
+            if label != UNLABELLED:
+                offsets[start + counts[label]] = index - start
+                counts[label] += 1
+    return offsets, bounds
+
+
+@compiled(fastmath=_SUM)
+def _sum(values: _Array) -> float:
+    total = 0.0
+    for index in range(values.size):
+        total += np.float64(values[index])
+    return total
+
+
+@compiled(fastmath=_SUM)
+def _square_sum(values: _Array, mean: float) -> float:
+    total = 0.0
+    for index in range(values.size):
+        deviation = np.float64(values[index]) - mean
+        total += deviation * deviation
+    return total
+
+
+@compiled(fastmath=_SUM)
+def _product_sum(left: _Array, right: _Array) -> float:
+    total = 0.0
+    for index in range(left.size):
+        total += left[index] * right[index]
+    return total
+
+
+@compiled()
+def _extremes(bits: _Array) -> tuple[Any, Any]:
+    """Smallest and largest of floats as ordered integers, which unlike floats are compared in vectors."""
+    low, high = np.int32(2**31 - 1), np.int32(-(2**31))
+    for index in range(bits.size):
+        ordered = bits[index] ^ ((bits[index] >> np.int32(31)) & np.int32(2**31 - 1))
+        low, high = min(low, ordered), max(high, ordered)
+    return low, high
+
+
+@compiled()
+def _finite(values: _Array, buffer: _Array) -> _Array:
+    count = 0
+    for index in range(values.size):
+        if abs(values[index]) <= _LARGEST:
+            buffer[count] = values[index]
+            count += 1
+    return buffer[:count]
+
+
+@compiled()
+def _uniform_bins(values: _Array, scale: float, offset: float, low: float, last: int, bins: _Array) -> None:
+    for index in range(values.size):
+        # Exact: a float32 times a whole number below 2**29 fits into a float64.
+        position = np.floor(np.float64(values[index]) * scale + offset) - low
+        position = position if position > 0 else 0.0
+        bins[index] = np.int32(position if position < last else np.float64(last))
+
+
+@compiled()
+def _guide(edges: _Array) -> tuple[float, float, _Array]:
+    """Divide the range of the edges into cells; gives their scale and offset, and how many edges are in lower cells."""
+    cells = 8 * edges.size
+    scale = min(cells / max(edges[-1] - edges[0], 1e-30), 1e30)
+    offset = -edges[0] * scale
+    own = np.empty(edges.size, np.int32)
+    _uniform_bins(edges, scale, offset, 0.0, cells, own)
+    return scale, offset, np.searchsorted(own, np.arange(cells + 1))
+
+
+@compiled()
+def _searched_bins(values: _Array, edges: _Array, scale: float, offset: float, guide: _Array, bins: _Array) -> None:
+    _uniform_bins(values, scale, offset, 0.0, guide.size - 1, bins)
+    for index in range(values.size):
+        position = guide[bins[index]]
+        while position < edges.size and edges[position] <= values[index]:
+            position += 1
+        bins[index] = position
+
+
+@compiled()
+def _increment(tables: _Array, bins: _Array) -> None:
+    whole = bins.size // _TABLES * _TABLES
+    for start in range(0, whole, _TABLES):
+        for table in range(_TABLES):
+            tables[table, bins[start + table]] += np.uint32(1)
+    for index in range(whole, bins.size):
+        tables[0, bins[index]] += np.uint32(1)
+
+
+@compiled()
+def count_bands(
+    bands: _Array,
+    offsets: _Array,
+    bounds: _Array,
+    moments: bool,
+    edges: _Array,
+    uniform: tuple[float, float, float],
+) -> tuple[_Array, _Array, _Array, _Array, _Array]:
+    """Count the finite values of each class and band, their moments and histograms.
+
+    Within a block the mean comes first and the squared deviations from it second; blocks are merged after Chan, Golub
+    and LeVeque (1983).
+
+    Parameters
+    ----------
+    bands : numpy.ndarray
+        float32, shape (band, pixel).
+    offsets, bounds : numpy.ndarray
+        Of `class_parts`.
+    moments : bool
+        Whether to take them.
+    edges : numpy.ndarray
+        float64, shape (edge,), of the bins; empty for no histogram.
+    uniform : tuple of float
+        (scale, offset, first): the bin of a value is floor(value * scale + offset) - first; scale 0: search the edges.
+
+    Returns
+    -------
+    count, mean, square, extreme, histogram : numpy.ndarray
+        Shapes (class, band), twice with the sum of squared deviations from the mean, (2, class, band) and (class, band,
+        edge + 1).
+    """
+    shape = (_CLASSES, len(bands))
+    width = edges.size + 1 if edges.size else 0
+    count, sums, squares = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+    extreme = np.full((2, _CLASSES, len(bands)), np.float32(np.nan))
+    histogram, tables = np.zeros((_CLASSES, len(bands), width), np.uint32), np.zeros((_TABLES, width), np.uint32)
+    buffer, finite, bins = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.int32)
+    bits, (scale, offset, low) = np.empty(2, np.int32), uniform
+    search = edges.size and not scale
+    guide = np.empty(0, np.int64)
+    if search:
+        scale, offset, guide = _guide(edges)
+    for band in range(len(bands)):
+        for label in range(_CLASSES):
+            total, square, before = 0.0, 0.0, 0
+            bits[0], bits[1] = 2**31 - 1, -(2**31)
+            tables[:] = 0
+            for block in range(len(bounds)):
+                start = block * _BLOCK
+                first, last = bounds[block, label], bounds[block, label + 1]
+                if first == last:
+                    continue
+                plane = bands[band, start : start + _BLOCK]
+                values = buffer[: last - first]
+                if values.size == plane.size:
+                    values = plane
+                else:
+                    where = offsets[start + first : start + last]
+                    for index in range(where.size):
+                        values[index] = plane[where[index]]
+                added_total = _sum(values)
+                if not np.isfinite(added_total):
+                    values = _finite(values, finite)
+                    added_total = _sum(values)
+                added = values.size
+                if not added:
+                    continue
+                if moments:
+                    square += _square_sum(values, added_total / added)
+                    if before:
+                        difference = added_total / added - total / before
+                        square += difference * difference * (before * added / (before + added))
+                    smallest, largest = _extremes(values.view(np.int32))
+                    bits[0], bits[1] = min(bits[0], smallest), max(bits[1], largest)
+                if edges.size:
+                    if search:
+                        _searched_bins(values, edges, scale, offset, guide, bins)
+                    else:
+                        _uniform_bins(values, scale, offset, low, edges.size, bins)
+                    _increment(tables, bins[:added].view(np.uint32))  # an index without a sign is not checked for one
+                total += added_total
+                before += added
+            count[label, band], sums[label, band], squares[label, band] = before, total, square
+            if moments and before:
+                for side in range(2):
+                    bits[side] ^= (bits[side] >> np.int32(31)) & np.int32(2**31 - 1)
+                extreme[:, label, band] = bits.view(np.float32)
+            for table in range(_TABLES if edges.size else 0):
+                histogram[label, band] += tables[table]
+    return count, sums / count, squares, extreme, histogram
+
+
+@compiled()
+def covariances(bands: _Array, labels: _Array) -> tuple[_Array, _Array, _Array]:
+    """Count the pixels of each class that are finite in every band, their means and products of deviations.
+
+    Within a block the means come first and the products second; blocks are merged after Chan, Golub and LeVeque (1983).
+    Gives counts, shape (class,), means, (class, band), and sums of products, (class, band, band).
+    """
+    size = len(bands)
+    count, mean = np.zeros(_CLASSES, np.int64), np.zeros((_CLASSES, size))
+    products = np.zeros((_CLASSES, size, size))
+    values, block_mean, difference = np.empty((size, _COVARIANCE_BLOCK)), np.empty(size), np.empty(size)
+    where, finite = np.empty(_COVARIANCE_BLOCK, np.int64), np.empty(_COVARIANCE_BLOCK, np.bool_)
+    for start in range(0, labels.size, _COVARIANCE_BLOCK):
+        length = min(_COVARIANCE_BLOCK, labels.size - start)
+        finite[:] = True
+        for band in range(size):
+            plane = bands[band, start : start + length]
+            for index in range(length):
+                finite[index] &= abs(plane[index]) <= _LARGEST
+        for label in range(_CLASSES):
+            added = 0
+            for index in range(length):
+                if finite[index] and labels[start + index] == label:
+                    where[added] = start + index
+                    added += 1
+            if not added:
+                continue
+            before = count[label]
+            for band in range(size):
+                for index in range(added):
+                    values[band, index] = bands[band, where[index]]
+                block_mean[band] = _sum(values[band, :added]) / added
+                for index in range(added):
+                    values[band, index] -= block_mean[band]
+                difference[band] = block_mean[band] - mean[label, band]
+            weight = before * added / (before + added)
+            for band in range(size):
+                for other in range(band + 1):
+                    product = _product_sum(values[band, :added], values[other, :added])
+                    products[label, band, other] += product + weight * difference[band] * difference[other]
+                mean[label, band] += difference[band] * (added / (before + added))
+            count[label] += added
+    for band in range(size):
+        for other in range(band):
+            products[:, other, band] = products[:, band, other]
+    return count, mean, products
+
+
+@compiled()
+def count_special(bands: _Array, saturated: np.float32) -> _Array:
+    """Count zero, negative, saturated, infinite and NaN values, shape (5, band)."""
+    counts = np.zeros((5, len(bands)), np.int64)
+    for band in range(len(bands)):
+        plane = bands[band]
+        zero, negative, high, infinite, missing = 0, 0, 0, 0, 0
+        for index in range(plane.size):
+            value = plane[index]
+            finite = abs(value) <= _LARGEST
+            zero += value == 0
+            negative += finite & (value < 0)
+            high += finite & (value >= saturated)
+            missing += value != value
+            infinite += not finite
+        counts[0, band], counts[1, band], counts[2, band] = zero, negative, high
+        counts[3, band], counts[4, band] = infinite - missing, missing
+    return counts

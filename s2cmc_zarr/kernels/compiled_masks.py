@@ -1,0 +1,109 @@
+"""The loops over the pixels of a mask, compiled."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from s2cmc_zarr.kernels.compiling import compiled
+from s2cmc_zarr.schema import LABELS, UNLABELLED
+
+_Array = npt.NDArray[Any]
+
+_CLASSES: Final = len(LABELS)
+_TABLES: Final = 4
+"""Of each histogram: neighbouring pixels are alike, and one counter would wait for its own last value."""
+
+
+@compiled()
+def count_bytes(values: _Array) -> _Array:
+    """Count how often each value of uint8 occurs, shape (256,)."""
+    counts = np.zeros((_TABLES, 256), np.int64)
+    whole = values.size // _TABLES * _TABLES
+    for start in range(0, whole, _TABLES):
+        for table in range(_TABLES):
+            counts[table, values[start + table]] += 1
+    for index in range(whole, values.size):
+        counts[0, values[index]] += 1
+    total: _Array = counts.sum(axis=0)
+    return total
+
+
+@compiled()
+def boundary_lengths(mask: _Array) -> _Array:
+    """Count the edges of pixels between one class and another, for each of both, shape (class,)."""
+    lengths = np.zeros(UNLABELLED + 1, np.int64)
+    rows, columns = mask.shape
+    for row in range(rows):
+        for column in range(columns):
+            value = mask[row, column]
+            right = mask[row, column + 1] if column + 1 < columns else value
+            below = mask[row + 1, column] if row + 1 < rows else value
+            for other in (right, below):
+                if other != value and other != UNLABELLED and value != UNLABELLED:
+                    lengths[value] += 1
+                    lengths[other] += 1
+    return lengths[:_CLASSES]
+
+
+@compiled()
+def distance_limits_passed(mask: _Array, limits: _Array) -> _Array:
+    """Count for each pixel the limits that its squared distance to the nearest pixel of another class reaches.
+
+    First the distance along the column, then the smallest sum of squares along the row; neither is followed beyond the
+    last limit.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        uint8, shape (y, x).
+    limits : numpy.ndarray
+        Increasing squares of distances between centres, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (y, x); 255 where unlabelled.
+    """
+    rows, columns = mask.shape
+    last = limits[-1]
+    reach = np.int64(np.ceil(np.sqrt(last)))
+    near = np.empty((_CLASSES, rows, columns), np.uint8)  # to the nearest pixel of another class in the column
+    for label in range(_CLASSES):
+        for step in range(rows):
+            for column in range(columns):
+                value = mask[step, column]
+                above = near[label, step - 1, column] + 1 if step else reach
+                near[label, step, column] = 0 if value != label and value != UNLABELLED else min(above, reach)
+        for row in range(rows - 2, -1, -1):
+            for column in range(columns):
+                below = near[label, row + 1, column] + 1
+                near[label, row, column] = min(near[label, row, column], below)
+    result = np.empty((rows, columns), np.uint8)
+    far = np.empty(_CLASSES, np.bool_)
+    for row in range(rows):
+        for label in range(_CLASSES):
+            far[label] = near[label, row].min() == reach
+        for column in range(columns):
+            label = mask[row, column]
+            if label == UNLABELLED:
+                result[row, column] = UNLABELLED
+                continue
+            if far[label]:
+                result[row, column] = limits.size
+                continue
+            line = near[label, row]
+            square = min(np.int64(line[column]) ** 2, last)
+            across = 1
+            while across * across < square:
+                for other in (column - across, column + across):
+                    if 0 <= other < columns:
+                        square = min(square, across * across + np.int64(line[other]) ** 2)
+                across += 1
+            passed = 0
+            while passed < limits.size and square >= limits[passed]:
+                passed += 1
+            result[row, column] = passed
+    return result

@@ -1,0 +1,82 @@
+"""Probabilities of one scene against its mask."""
+
+from __future__ import annotations
+
+from typing import Final, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.kernels.pixels import Mask
+from s2cmc_zarr.schema import LABELS
+
+BIN_COUNT: Final = 200
+"""Bins of 0.005, so that customary thresholds such as 0.4 or 0.65 are among their edges."""
+BIN_EDGES: Final = np.arange(BIN_COUNT + 1) / BIN_COUNT
+"""Bin i holds the probabilities from edge i to below edge i + 1, the last one 1 too."""
+
+
+class ProbabilityCounts(TypedDict):
+    """What `probability_counts` counts in one scene.
+
+    Attributes
+    ----------
+    probability_count : numpy.ndarray
+        int64, shape (class + 1, bin): pixels of each true class, then the unlabelled ones.
+    probability_sum : numpy.ndarray
+        float64, shape (class + 1, bin): sum of their probabilities.
+    probability_square_sum : numpy.ndarray
+        float64, shape (class + 1,): sum of the squares of the probabilities in all bins.
+    """
+
+    probability_count: npt.NDArray[np.int64]
+    probability_sum: npt.NDArray[np.float64]
+    probability_square_sum: npt.NDArray[np.float64]
+
+
+def probability_counts(truth: Mask, probability: npt.NDArray[np.float32] | None) -> ProbabilityCounts:
+    """Count probabilities by true class.
+
+    The sums make the Brier score and the calibration error exact, which those of the middles of bins would not be.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        uint8, shape (y, x): values of classes, or 255.
+    probability : numpy.ndarray or None
+        float32, shape (y, x): of cloud, NaN where there is none. None: nowhere.
+
+    Returns
+    -------
+    ProbabilityCounts
+
+    Raises
+    ------
+    CatalogueError
+        If a probability is below 0 or above 1.
+    """
+    size = len(LABELS) + 1
+    if probability is None:
+        return {
+            "probability_count": np.zeros((size, BIN_COUNT), dtype=np.int64),
+            "probability_sum": np.zeros((size, BIN_COUNT)),
+            "probability_square_sum": np.zeros(size),
+        }
+    given = ~np.isnan(probability)
+    values = probability[given].astype(np.float64)
+    if values.size and (values.min() < 0 or values.max() > 1):
+        raise CatalogueError(f"probabilities go from {values.min():g} to {values.max():g}, expected 0 to 1")
+    row = np.minimum(truth[given], len(LABELS)).astype(np.intp)
+    # The product is rounded, so that a value next to an edge may come out on its other side.
+    position = np.minimum((values * BIN_COUNT).astype(np.intp), BIN_COUNT - 1)
+    position -= values < BIN_EDGES[position]
+    position += (values >= BIN_EDGES[position + 1]) & (position < BIN_COUNT - 1)
+    cell = row * BIN_COUNT + position
+    count = np.bincount(cell, minlength=size * BIN_COUNT).reshape(size, BIN_COUNT)
+    total = np.bincount(cell, values, size * BIN_COUNT).reshape(size, BIN_COUNT)
+    return {
+        "probability_count": count.astype(np.int64),
+        "probability_sum": total.astype(np.float64),
+        "probability_square_sum": np.bincount(row, values**2, size).astype(np.float64),
+    }

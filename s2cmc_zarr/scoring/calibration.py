@@ -1,0 +1,74 @@
+"""The threshold of a probability, chosen on some scenes and judged on others."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from s2cmc_zarr.analysis.confusions import rates
+from s2cmc_zarr.analysis.estimates import independent_groups
+from s2cmc_zarr.analysis.groups import members
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.scoring.intervals import metric_names
+from s2cmc_zarr.scoring.probabilities import at_thresholds
+
+
+def calibrate_threshold(scores: xr.Dataset, calibration: xr.DataArray, *, metric: str = "f1") -> xr.Dataset:
+    """Choose the threshold of each model's probability that is best on some scenes, and score it on the others.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        As `score` gives it, of models that give probabilities, with the coordinate `group`; computed, if it is lazy.
+    calibration : xarray.DataArray
+        bool, dims (scene,): the scenes on which to choose, e.g. ``scores["dataset"] != "VALIDATION"``. Others of the
+        same independent groups are used for neither.
+    metric : str
+        What is to be as large as possible: a metric of `metrics`, of cloud against the rest, pooled; of the label
+        cloud if it has labels. An error is to be as small as possible.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory, dims (model,): ``threshold``, in steps of 0.005, where a pixel is cloud if its probability is not
+        below it, the lowest one if several are best; the metric there, on both parts, e.g. ``f1_calibration`` and
+        ``f1_test``. ``calibration_scene_count``, ``test_scene_count``, ``left_out_scene_count``.
+
+    Raises
+    ------
+    CatalogueError
+        If a part has no scenes, the metric is defined at no threshold, a model gives no probabilities, or it is not
+        known which scenes are independent.
+    """
+    (name,) = metric_names(metric)
+    unit = independent_groups(scores)
+    chosen = members(scores, calibration).values
+    if chosen.ndim != 1:
+        raise CatalogueError(f"calibration has dims {calibration.dims}, expected ('scene',)")
+    test = ~np.isin(unit, unit[chosen])
+    if not chosen.any() or not test.any():
+        raise CatalogueError(
+            f"{chosen.sum()} scenes are for calibration and {test.sum()} independent ones for the test; both are needed"
+        )
+    counts = at_thresholds(scores).compute()
+
+    def pooled(part: np.typing.NDArray[np.bool_]) -> xr.DataArray:
+        found = rates(counts.isel(scene=part).sum("scene"), [name])[name]
+        return found.sel(label="cloud", drop=True) if "label" in found.dims else found
+
+    on_calibration = pooled(chosen)
+    if on_calibration.isnull().all("threshold").any():
+        raise CatalogueError(f"{name} is defined at no threshold: do the scenes for calibration have cloud?")
+    worth = -on_calibration if name.endswith("_error") else on_calibration
+    best = worth.argmax("threshold")
+    result = xr.Dataset(
+        {
+            "threshold": on_calibration["threshold"][best].drop_vars("threshold"),
+            f"{name}_calibration": on_calibration.isel(threshold=best, drop=True),
+            f"{name}_test": pooled(test).isel(threshold=best, drop=True),
+            "calibration_scene_count": ((), int(chosen.sum())),
+            "test_scene_count": ((), int(test.sum())),
+            "left_out_scene_count": ((), int((~chosen & ~test).sum())),
+        }
+    )
+    return result.assign_attrs(classes="cloud", averaging="pooled", metric=name, shadow_policy="catalogue")

@@ -1,0 +1,159 @@
+"""Intervals of metrics, by resampling independent groups of scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import xarray as xr
+
+from s2cmc_zarr.analysis.confusions import RATES, Classes, rates
+from s2cmc_zarr.analysis.estimates import (
+    Method,
+    averages,
+    estimates,
+    independent_groups,
+    scene_counts,
+    scene_values,
+    with_limits,
+)
+from s2cmc_zarr.analysis.groups import By, group_dims, table_dataset
+from s2cmc_zarr.analysis.resampling import REPLICATES
+from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, check_choice, select
+
+
+def intervals(
+    scores: xr.Dataset,
+    by: By = "tags",
+    classes: Classes = "cloud",
+    shadow_policy: ShadowPolicy = "catalogue",
+    *,
+    metric: str | Sequence[str] = "f1",
+    tolerance: int = 0,
+    level: float = 0.95,
+    method: Method = "bca",
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compute metrics with intervals that say how far they would differ on other scenes of the kind; reads no pixels.
+
+    The independent groups of scenes (coordinate `group`) are drawn with replacement, not pixels, nor scenes of one tile
+    or pass, which resemble one another. Tags keep their scenes, whose number varies from one resample to the next.
+    The intervals say nothing of errors of the masks themselves, and are too narrow where there are few groups.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        As for `metrics`; computed, if it is lazy.
+    by, classes, shadow_policy, tolerance
+        As for `metrics`.
+    metric : str or sequence of str
+        One or more of those of `metrics`, such as ``"f1"`` or ``"kappa"``.
+    level : float
+        Nominal coverage, between 0 and 1.
+    method : {"bca", "percentile"}
+        See `bca_interval` and `percentile_interval`.
+    replicates, seed : int
+        Number of resamples, and the seed that makes them.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory.
+
+        * For each metric, e.g. ``f1``: the metric, ``f1_lower`` and ``f1_upper``, float64 with dims (averaging, …,
+          group, label) as in `metrics`; the limits are NaN where a group has fewer than two independent groups.
+        * ``f1_scenes``: the scenes in the per-scene mean.
+        * ``scene_count``, ``few_scenes``, ``group_count`` (independent groups) with dims (group,).
+
+    Raises
+    ------
+    CatalogueError
+        As `metrics`; if there is no such metric; or if it is not known which scenes are independent.
+    """
+    names = metric_names(metric)
+    tables, attributes, groups = estimated(
+        scores, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed
+    )
+    result = table_dataset(tables, ("averaging", ..., *groups, "label"))
+    return result.assign_attrs(attributes)
+
+
+def metric_names(metric: str | Sequence[str]) -> list[str]:
+    """Check names of metrics."""
+    names = [metric] if isinstance(metric, str) else list(metric)
+    for name in names:
+        check_choice("metric", name, list(RATES))
+    return names
+
+
+def estimated(
+    scores: xr.Dataset,
+    by: By,
+    classes: Classes,
+    shadow_policy: ShadowPolicy,
+    tolerance: int,
+    names: Sequence[str],
+    level: float,
+    method: Method,
+    replicates: int,
+    seed: int,
+    contrast: Callable[[xr.DataArray], xr.DataArray] | None = None,
+) -> tuple[dict[str, tuple[xr.DataArray, str]], dict[str, str | int | float], tuple[str, ...]]:
+    """Estimate metrics with intervals, or with a contrast of models those of the contrast; arguments of `intervals`.
+
+    Parameters
+    ----------
+    contrast : callable, optional
+        Takes a metric with the dimension `model`, gives one without: then ``_difference`` is behind its name, and it is
+        tested.
+
+    Returns
+    -------
+    tables : dict
+        For `table_dataset`.
+    attributes : dict
+        The rules that were followed.
+    group_dims : tuple of str
+        Dimensions of the groups.
+    """
+    check_choice("method", method, get_args(Method))
+    independent = independent_groups(scores)
+    counts, groups, attributes = select(scores, by, classes, shadow_policy, tolerance)
+    values = groups * scene_values(counts.compute(), lambda totals: rates(totals, names))
+
+    def of(sums: xr.Dataset) -> xr.Dataset:
+        found = averages(sums, lambda totals: rates(totals, names))
+        return (
+            found if contrast is None else xr.Dataset({f"{name}_difference": contrast(found[name]) for name in names})
+        )
+
+    found = estimates(
+        values,
+        groups,
+        independent,
+        of,
+        level=level,
+        replicates=replicates,
+        seed=seed,
+        method=method,
+        tested=() if contrast is None else [f"{name}_difference" for name in names],
+    )
+    if contrast is not None:
+        found = found.merge(averages(values.sum("scene"), lambda totals: rates(totals, names)), compat="identical")
+    tables: dict[str, tuple[xr.DataArray, str]] = {}
+    for name in names:
+        shown = RATES[name].long_name
+        if contrast is None:
+            tables |= with_limits(found, name, shown)
+        else:
+            difference = f"{name}_difference"
+            tables[name] = (found[name], shown)
+            tables |= with_limits(found, difference, f"{name} of the first model less that of the second")
+            tables[f"{difference}_p_value"] = (found[f"{difference}_p_value"], f"p-value of no difference of {name}")
+        tables[f"{name}_scenes"] = (values[f"{name}_scenes"].sum("scene"), f"scenes in the per-scene mean of {name}")
+    tables |= scene_counts(groups, independent)
+    few = tables["scene_count"][0] < FEW_SCENES
+    tables["few_scenes"] = (few, f"whether there are fewer than {FEW_SCENES} scenes")
+    rules = {"level": level, "method": method, "replicates": replicates, "seed": seed}
+    return tables, attributes | rules, group_dims(groups)

@@ -1,0 +1,170 @@
+"""Opening a store of scores, and the scenes that it knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.scoring.scene_scores import COORDS, OUTPUTS, describe
+from s2cmc_zarr.store.objects import ROOT, connect, get_json, list_names, put_json
+
+SCORES_VERSION: Final = 1
+"""Of what is counted, and how: counts of another version are computed again."""
+MODELS_GROUP: Final = "models"
+SCENES_GROUP: Final = "scenes"
+
+
+def is_scores(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> bool:
+    """Say whether a store of scores is there."""
+    return _version(connect(url, storage_options)) is not None
+
+
+def open_scores(
+    url: str | os.PathLike[str],
+    models: Sequence[str] | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Open a store of scores: of all models, or some, the scenes that every one of them has.
+
+    Parameters
+    ----------
+    url : str or path
+        Where `score` kept them.
+    models : sequence of str, optional
+        Names. A name that stands for several models, of other parameters or weights, gets the beginning of the digest
+        beside it, which can be given too.
+    storage_options : mapping, optional
+        For fsspec.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `score` gives it, in memory.
+
+    Raises
+    ------
+    CatalogueError
+        If there is no store of scores, no such model, or no scene that all of them have.
+    """
+    store = connect(url, storage_options)
+    if _version(store) is None:
+        raise CatalogueError(f"{url}: no store of scores there; make one with s2cmc score --scores")
+    groups = dict(zarr.open_group(store, path=MODELS_GROUP, mode="r", use_consolidated=False).groups())
+    names = [str(group.attrs["name"]) for group in groups.values()]
+    groups = {
+        name if names.count(name) == 1 else f"{name} {str(group.attrs['digest'])[:8]}": group
+        for name, group in zip(names, groups.values(), strict=True)
+    }
+    chosen = list(models) if models is not None else sorted(groups)
+    if unknown := [name for name in chosen if name not in groups]:
+        raise CatalogueError(f"no scores of {unknown[0]!r} in {url}; there are: {', '.join(sorted(groups))}")
+    counted = {name: _counted(groups[name]) for name in chosen}
+    scenes = _read_scenes(store)
+    if scenes is None:
+        raise CatalogueError(f"{url} does not know its scenes, as a run died early; run s2cmc score again")
+    common = [scene for scene in scenes["scene"].values if all(scene in there for there in counted.values())]
+    if not common:
+        raise CatalogueError(f"no scene was scored with all of {', '.join(chosen)}; score them together")
+
+    def of_model(name: str) -> dict[str, npt.NDArray[Any]]:
+        positions = [counted[name][scene] for scene in common]
+        return {output: np.asarray(groups[name][output][...])[positions] for output in OUTPUTS}  # type: ignore[index]
+
+    per_model = [of_model(name) for name in chosen]
+    scores = scenes.sel(scene=common).assign(
+        {
+            output: (
+                ("scene", *how.dims),
+                np.stack([counts[output] for counts in per_model], axis=1),
+                {"long_name": how.long_name, "units": "1"},
+            )
+            for output, how in OUTPUTS.items()
+        }
+    )
+    attributes = [groups[name].attrs for name in chosen]
+    return describe(
+        scores.assign_coords({**COORDS, "model": chosen}),
+        [tuple(found["labels"]) for found in attributes],  # type: ignore[arg-type]
+        [str(found["digest"]) for found in attributes],
+    )
+
+
+def check_or_make(store: Store, url: str | os.PathLike[str]) -> None:
+    """Make the root of a store of scores, unless there is one; refuse anything else."""
+    version = _version(store)
+    if version is None:
+        if list_names(store, ""):
+            raise CatalogueError(f"{url} is something else than a store of scores; choose another place")
+        put_json(
+            store, ROOT, {"attributes": {"scores_version": SCORES_VERSION}, "zarr_format": 3, "node_type": "group"}
+        )
+
+
+def write_scenes(store: Store, ds: xr.Dataset) -> None:
+    """Keep what is known of scenes, so that kept scores can be grouped without the catalogue.
+
+    Raises
+    ------
+    CatalogueError
+        If other coordinates are there of other scenes.
+    """
+    names = {name for name, coord in ds.coords.items() if {"scene", "tag"}.issuperset(coord.dims)}
+    new = ds.drop_vars(set(ds.variables) - names).compute().reset_coords()
+    old = _read_scenes(store)
+    if old is not None:
+        old = old.reset_coords()
+        others = old.drop_sel(scene=[scene for scene in old["scene"].values if scene in new["scene"].values])
+        if others.sizes["scene"]:
+            if set(old.variables) != set(new.variables):
+                differing = ", ".join(sorted(map(str, set(old.variables) ^ set(new.variables))))
+                raise CatalogueError(
+                    f"the scenes of the store of scores, and those to be scored, do not both have: {differing}; "
+                    "use another store"
+                )
+            new = xr.concat([others, new], "scene", data_vars="minimal", coords="minimal", compat="override")
+        if new.equals(old):
+            return
+    for name, variable in new.variables.items():
+        # Fixed-width strings have no Zarr v3 specification; variable-length ones do.
+        if variable.dtype.kind == "U":
+            new = new.assign({name: xr.Variable(variable.dims, variable.values.astype(object), variable.attrs)})
+    new.drop_encoding().to_zarr(store, group=SCENES_GROUP, mode="w", zarr_format=3, consolidated=False)
+
+
+def _read_scenes(store: Store) -> xr.Dataset | None:
+    if get_json(store, f"{SCENES_GROUP}/{ROOT}") is None:
+        return None
+    with xr.open_zarr(store, group=SCENES_GROUP, chunks=None, consolidated=False) as opened:
+        scenes = opened.load()
+    for name, variable in scenes.variables.items():
+        if variable.dtype.kind in "OT":
+            values = np.array(variable.values.tolist(), dtype=str)
+            scenes = scenes.assign({name: xr.Variable(variable.dims, values, variable.attrs)})
+    known: xr.Dataset = scenes.set_coords(list(scenes.variables))
+    return known
+
+
+def _version(store: Store) -> int | None:
+    version: int | None = (get_json(store, ROOT) or {}).get("attributes", {}).get("scores_version")
+    if version is not None and version != SCORES_VERSION:
+        raise CatalogueError(
+            f"the store has scores of version {version}, this version of s2cmc-zarr knows {SCORES_VERSION}; "
+            "score into another store"
+        )
+    return version
+
+
+def _counted(group: zarr.Group) -> dict[str, int]:
+    """Positions of the scenes whose counts are there."""
+    written = np.atleast_1d(np.asarray(group["counted"][...]).any(axis=1))  # type: ignore[index]
+    scenes: list[str] = group.attrs["scenes"]  # type: ignore[assignment]
+    return {scene: position for position, scene in enumerate(scenes[: len(written)]) if written[position]}

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from statsmodels.stats.multitest import multipletests
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.scoring.comparison import compare
+from s2cmc_zarr.scoring.intervals import intervals
+from s2cmc_zarr.scoring.metrics import metrics
+from scored import random_scores
+
+
+def test_differences() -> None:
+    found = random_scores(models=3)
+    table, each = compare(found, "model_2", "model_0", replicates=100), metrics(found, "tags")["f1"]
+    expected = each.sel(model="model_2") - each.sel(model="model_0")
+    np.testing.assert_allclose(table["f1_difference"], expected, rtol=1e-9)
+    assert table["f1_difference"].dims == ("averaging", "tag", "label")
+    assert table["model"].values.tolist() == ["model_2", "model_0"]
+    assert (table["f1_difference_lower"] <= table["f1_difference"]).all()
+    assert (table["f1_difference"] <= table["f1_difference_upper"]).all()
+    turned = compare(found, "model_0", "model_2", replicates=100, method="percentile")
+    again = compare(found, "model_2", "model_0", replicates=100, method="percentile")
+    np.testing.assert_allclose(turned["f1_difference_lower"], -again["f1_difference_upper"], rtol=1e-9)
+    np.testing.assert_allclose(turned["f1_difference_p_value"], again["f1_difference_p_value"])
+
+
+def test_a_clear_difference_is_found_and_equal_models_are_not_told_apart() -> None:
+    found = random_scores(60, models=2)
+    table = compare(found, "model_0", "model_1", None, replicates=500)
+    assert (table["f1_difference_p_value"] == 2 / 501).all()
+    assert (table["f1_difference_lower"].sel(label="cloud") > 0).all()
+    copy = found.sel(model=["model_0", "model_0"]).assign_coords(model=["one", "other"])
+    table = compare(copy, "one", "other", None, replicates=500)
+    assert (table["f1_difference_p_value"] == 1).all()
+    assert (table["f1_difference"] == 0).all()
+    # Nothing varies, which is no evidence that nothing could.
+    assert table["f1_difference_upper"].isnull().all()
+
+
+def test_pairing_removes_what_is_hard_for_both() -> None:
+    """The second model misses 5 pixels of each scene more than the first; scenes differ much more than that."""
+    found = random_scores(60, models=1)
+    random = np.random.default_rng(0)
+    confusion = found["confusion"].values.copy()
+    confusion[:, 0, 1, 1] = random.integers(100, 3000, 60)
+    worse = confusion.copy()
+    worse[:, 0, 1, 1] -= 5
+    worse[:, 0, 1, 0] += 5
+    both = xr.concat(
+        [found.assign(confusion=found["confusion"].copy(data=data)) for data in (confusion, worse)],
+        "model",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+    ).assign_coords(model=["good", "worse"])
+    alone = intervals(both, None, replicates=300).sel(label="cloud", averaging="pooled")
+    table = compare(both, "good", "worse", None, replicates=300).sel(label="cloud", averaging="pooled")
+    width = (alone["f1_upper"] - alone["f1_lower"]).sel(model="good")
+    assert table["f1_difference_upper"] - table["f1_difference_lower"] < width / 10
+    assert table["f1_difference_p_value"] == 2 / 301
+
+
+def test_p_values_are_corrected_over_groups_as_by_statsmodels() -> None:
+    found = random_scores(60, models=2, seed=3)
+    # Equal but for noise, so that p-values differ.
+    confusion = found["confusion"].values
+    noise = np.random.default_rng(0).integers(0, 200, confusion.shape)
+    found = found.assign(confusion=found["confusion"].copy(data=confusion[:, [0, 0]] + noise))
+    table = compare(found, "model_0", "model_1", "tags", metric=["f1", "kappa"], replicates=300)
+    for averaging in ("pooled", "per_scene"):
+        of_tags = table.sel(label="cloud", averaging=averaging)
+        assert len(np.unique(of_tags["f1_difference_p_value"])) > 5
+        expected = multipletests(of_tags["f1_difference_p_value"], method="holm")[1]
+        np.testing.assert_allclose(of_tags["f1_difference_p_value_holm"], expected, rtol=1e-12)
+    assert table["kappa_difference_p_value_holm"].dims == ("averaging", "tag")
+
+
+def test_a_few_groups_prove_nothing() -> None:
+    """The better model wins in all of 3 groups, as one of equal models does in 1 case of 4."""
+    table = compare(random_scores(6), "model_0", "model_1", None, replicates=500)
+    assert int(table["group_count"]) == 3
+    assert bool(table["few_scenes"])
+    assert (table["f1_difference"].sel(label="cloud") > 0).all()
+    assert (table["f1_difference_p_value"] == 0.25).all()
+
+
+def test_refusals() -> None:
+    with pytest.raises(CatalogueError, match="no scores of the model 'other'; there are: model_0, model_1"):
+        compare(random_scores(), "model_0", "other")
+    with pytest.raises(CatalogueError, match="model_0 cannot be compared with itself"):
+        compare(random_scores(), "model_0", "model_0")

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xarray as xr
+from scipy import stats
+
+from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.scoring.intervals import intervals
+from s2cmc_zarr.scoring.metrics import metrics
+from scored import random_scores, scores
+
+
+def test_estimates_are_those_of_metrics() -> None:
+    found = random_scores()
+    names = ["f1", "mcc", "omission_error"]
+    table, expected = intervals(found, "tags", metric=names, replicates=20), metrics(found, "tags")
+    for name in names:
+        xr.testing.assert_allclose(table[name], expected[name].transpose(*table[name].dims), rtol=1e-12)
+        assert table[f"{name}_lower"].dims == table[name].dims
+        np.testing.assert_array_equal(table[f"{name}_scenes"], expected[f"{name}_scenes"])
+    np.testing.assert_array_equal(table["scene_count"], expected["scene_count"])
+    assert table["f1"].dims == ("averaging", "model", "tag", "label")
+    rules = ("classes", "shadow_policy", "level", "method", "replicates", "seed")
+    assert [table.attrs[rule] for rule in rules] == ["cloud", "catalogue", 0.95, "bca", 20, 0]
+
+
+@pytest.mark.parametrize("averaging", ["pooled", "per_scene"])
+def test_percentiles_are_those_of_a_loop(averaging: str) -> None:
+    """Scenes are drawn by group, put into a new catalogue, and scored like any other."""
+    found = random_scores(30).sel(model="model_0")
+    table = intervals(found, None, metric="iou", method="percentile", replicates=30, seed=5)
+    group = found["group"].values
+    units = np.unique(group)
+    drawn = np.random.default_rng(5).multinomial(len(units), np.full(len(units), 1 / len(units)), 30)
+    values = []
+    for times in drawn:
+        scenes = np.concatenate([np.flatnonzero(group == unit) for unit in np.repeat(units, times)])
+        again = metrics(found.isel(scene=scenes), None)["iou"]
+        values.append(again.sel(averaging=averaging, label="cloud").item())
+    expected = np.quantile(values, [0.025, 0.975])
+    limits = [table[name].sel(averaging=averaging, label="cloud") for name in ("iou_lower", "iou_upper")]
+    np.testing.assert_allclose(limits, expected, rtol=1e-10)
+
+
+def test_bca_is_that_of_scipy() -> None:
+    """Accuracy per scene is a mean, of which scipy makes the interval from resamples of its own."""
+    found = random_scores(80).sel(model="model_0").assign_coords(group=("scene", np.arange(80)))
+    table = intervals(found, None, metric="overall_accuracy", replicates=8000).sel(averaging="per_scene")
+    each = metrics(found, xr.DataArray(np.eye(80, dtype=bool), dims=("one", "scene")))
+    sample = each["overall_accuracy"].sel(averaging="pooled").values
+    expected = stats.bootstrap(
+        (sample,), np.mean, n_resamples=8000, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    width = expected.high - expected.low
+    np.testing.assert_allclose(table["overall_accuracy_lower"], expected.low, atol=0.05 * width)
+    np.testing.assert_allclose(table["overall_accuracy_upper"], expected.high, atol=0.05 * width)
+
+
+def catalogue(random: np.random.Generator, groups: int) -> npt.NDArray[np.int64]:
+    """Pairs of scenes of 1000 pixels: a group shares its cloud cover, and how often the model is right."""
+    cover, hits, alarms = random.beta(1, 1, groups), random.beta(8, 2, groups), random.beta(1, 9, groups)
+    counts = np.zeros((groups, 2, 4, 4), dtype=np.int64)
+    cloud = np.stack([np.floor(1000 * cover)] * 2, axis=1).astype(int)
+    counts[..., 1, 1] = random.binomial(cloud, hits[:, np.newaxis])
+    counts[..., 1, 0] = cloud - counts[..., 1, 1]
+    counts[..., 0, 1] = random.binomial(1000 - cloud, alarms[:, np.newaxis])
+    counts[..., 0, 0] = 1000 - cloud - counts[..., 0, 1]
+    return counts.reshape(2 * groups, 4, 4)
+
+
+@pytest.mark.parametrize("method", ["bca", "percentile"])
+def test_intervals_cover_the_truth(method: Any) -> None:
+    """Of 100 catalogues of 50 pairs of scenes, about 95 should cover the F1 of a catalogue without end."""
+    random = np.random.default_rng(7)
+    truth = metrics(scores(catalogue(random, 100_000)), None)["f1"].sel(label="cloud")
+    covered = []
+    for _ in range(100):
+        table = intervals(scores(catalogue(random, 50)), None, method=method, replicates=400).sel(label="cloud")
+        covered.append((table["f1_lower"] <= truth) & (truth <= table["f1_upper"]))
+    share = xr.concat(covered, "catalogue").mean("catalogue")
+    # Three standard errors of a share of 100, and a little for 50 groups being few.
+    assert (share >= 0.88).all()
+
+
+def test_scenes_of_a_group_are_no_evidence_of_their_own() -> None:
+    found = random_scores(40)
+    renamed = found.assign_coords(scene=[f"{name}_again" for name in found["scene"].values])
+    twice = xr.concat([found, renamed], "scene", data_vars="minimal", coords="minimal", compat="override")
+    once, again = (intervals(part, None, replicates=200, seed=1) for part in (found, twice))
+    assert int(again["scene_count"]) == 2 * int(once["scene_count"])
+    assert int(again["group_count"]) == int(once["group_count"]) == 20
+    xr.testing.assert_allclose(again[["f1_lower", "f1_upper"]], once[["f1_lower", "f1_upper"]], rtol=1e-9)
+
+
+def test_one_group_has_no_interval() -> None:
+    found = random_scores(20)
+    first = xr.DataArray(np.arange(20) < 2, dims="scene")
+    table = intervals(found, first, replicates=20)
+    assert int(table["group_count"]) == 1
+    assert bool(table["few_scenes"])
+    assert table["f1"].notnull().all()
+    assert table["f1_lower"].isnull().all()
+    assert table["f1_upper"].isnull().all()
+
+
+def test_unmarked_scenes_are_not_drawn_for_three_classes() -> None:
+    found = random_scores(24).assign_coords(shadows_marked=("scene", np.arange(24) % 4 > 1))
+    marked = found.isel(scene=found["shadows_marked"].values)
+    ours = intervals(found, None, "three", metric="f1", replicates=50)
+    assert int(ours["scene_count"]) == marked.sizes["scene"] == 12
+    assert int(ours["group_count"]) == 6
+    xr.testing.assert_allclose(ours["f1"], intervals(marked, None, "three", replicates=50)["f1"], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metric": "f3"}, "metric is 'f3', expected one of: precision, recall"),
+        ({"method": "t"}, "method is 't', expected one of: bca, percentile"),
+        ({"level": 95}, "level is 95, expected a number between 0 and 1"),
+    ],
+)
+def test_refusals(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        intervals(random_scores(), **({"replicates": 5} | arguments))
+
+
+def test_independence_must_be_known() -> None:
+    with pytest.raises(CatalogueError, match="no coordinate group: which scenes are independent is not known"):
+        intervals(random_scores().drop_vars("group"))
