@@ -15,7 +15,6 @@ import functools
 import itertools
 import json
 import os
-import statistics
 import tempfile
 import time
 import warnings
@@ -110,7 +109,7 @@ def turns(tasks: Mapping[Any, Callable[[], object]], rounds: int) -> dict[Any, f
             start = time.perf_counter()
             tasks[name]()
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(each) for name, each in seconds.items()}
+    return {name: float(np.median(each)) for name, each in seconds.items()}
 
 
 def create(store: Store, layout: Layout, scenes: int, scene: Scene) -> zarr.Array[Any]:
@@ -152,7 +151,7 @@ def try_out(directory: Path, layouts: Sequence[Layout], scenes: Sequence[Scene],
         assert np.array_equal(array[-1], scenes[-1])
         sizes = [path.stat().st_size for path in sorted((directory / layout.name / "c").rglob("*")) if path.is_file()]
         assert len(sizes) == len(scenes)
-        middle = [statistics.median(each[layout] for each in seconds) for seconds in (writing, reading)]
+        middle = [float(np.median([each[layout] for each in seconds])) for seconds in (writing, reading)]
         trials[layout] = Trial(array, sizes, *middle)
     return trials
 
@@ -179,7 +178,7 @@ def read_all(arrays: Mapping[Any, zarr.Array[Any]], rounds: int) -> dict[Any, di
             for seed in range(rounds * scenes * (4 if way == "patch" else 1))
         ]
         for name in arrays:
-            result[name][way] = 1e3 * statistics.median(seconds[name] for seconds in each)
+            result[name][way] = 1e3 * float(np.median([seconds[name] for seconds in each]))
     return result
 
 
@@ -210,7 +209,7 @@ def figures(trial: Trial, kinds: Sequence[str]) -> dict[str, Any]:
     volume = trial.array.nbytes / trial.array.shape[0]
     sizes = {
         f"size {kind} %": round(
-            100 * statistics.mean(size for size, of in zip(trial.sizes, kinds, strict=True) if of == kind) / volume, 1
+            100 * float(np.mean([size for size, of in zip(trial.sizes, kinds, strict=True) if of == kind])) / volume, 1
         )
         for kind in dict.fromkeys(kinds)
     }
@@ -285,7 +284,7 @@ def measure_s3(report: Report, scenes: Sequence[Scene], quick: bool) -> None:
         Watched.delay = 0
         rows, traffic = [], []
         for name, array in arrays.items():
-            write = statistics.median(seconds[name] for seconds in writing if name in seconds)
+            write = float(np.median([seconds[name] for seconds in writing if name in seconds]))
             row: dict[str, Any] = {"layout": name, "write MB/s": round(scenes[0].nbytes / write / 1e6)}
             row |= {f"{way} ms": f"{near[name][way]:.0f} / {far[name][way]:.0f}" for way in near[name]}
             rows.append(row)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from s2cmc_zarr import make_replica
 from s2cmc_zarr.release.catalogue import Release
-from s2cmc_zarr.release.dataset import bands_first
 from s2cmc_zarr.schema import BANDS, SCENE_SIZE
 
 SHARED: Final = Path(__file__).parents[2] / "shared" / "data"
@@ -99,4 +98,4 @@ def _resample(numbers: npt.NDArray[np.float64], resolution: int) -> npt.NDArray[
 def replica_scene(directory: Path, position: int) -> npt.NDArray[np.float32]:
     """One scene of a replica, float32, shape (13, rows, columns)."""
     release = Release.open(str(directory))
-    return bands_first(release.read_subscene(str(release.table.index[position])))
+    return release.read_subscene(str(release.table.index[position]))

@@ -8,8 +8,8 @@ from s2cmc_zarr.analysis.band_tables import normalisation, quantiles, separabili
 from s2cmc_zarr.analysis.representativeness import representativeness
 from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_occurrence, tag_counts
 from s2cmc_zarr.analysis.statistics import statistics, tabulate
-from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, IncompleteStoreWarning
-from s2cmc_zarr.release import make_replica, open_release
+from s2cmc_zarr.errors import CatalogueError, DefectError, DefectWarning, DownloadWarning, IncompleteStoreWarning
+from s2cmc_zarr.release import download, make_replica, open_release
 from s2cmc_zarr.scoring.calibration import calibrate_threshold
 from s2cmc_zarr.scoring.comparison import compare
 from s2cmc_zarr.scoring.explanation import explain
@@ -27,6 +27,7 @@ __all__ = [
     "CatalogueError",
     "DefectError",
     "DefectWarning",
+    "DownloadWarning",
     "IncompleteStoreWarning",
     "__version__",
     "agreement",
@@ -37,6 +38,7 @@ __all__ = [
     "cloud_cover",
     "compare",
     "convert",
+    "download",
     "explain",
     "export_zip",
     "intervals",

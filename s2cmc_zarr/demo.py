@@ -62,8 +62,8 @@ def run_demo(
     dataset = open_store(store)
     models = [name for name in MODELS if set(load_model(name).variables) <= set(dataset)]
     console.print(
-        f"Scoring {dataset.sizes['scene']} scenes with {', '.join(models)}. "
-        "The pixels are simulated: the scores show that it works, and say nothing about the models",
+        f"Scoring {dataset.sizes['scene']} scenes with {', '.join(models)}. The pixels are simulated: the scores "
+        "show that it works, and say nothing about the models",
         highlight=False,
     )
     lazy = score(dataset, models, store=kept)

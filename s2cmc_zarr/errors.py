@@ -18,3 +18,7 @@ class IncompleteStoreWarning(UserWarning):
 
 class DefectWarning(UserWarning):
     """Scenes contradict the published layout or the tag table and were skipped or marked, as asked."""
+
+
+class DownloadWarning(UserWarning):
+    """Part of a download was in vain and is done again: the server gave no ranges, or wrong bytes."""

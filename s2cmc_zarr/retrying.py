@@ -7,6 +7,9 @@ not pass, become one `StorageError` that says which object is concerned, without
 from __future__ import annotations
 
 import contextlib
+import datetime
+import email.utils
+import functools
 import http.client
 import os
 import re
@@ -39,6 +42,8 @@ _TRANSIENT: Final = (
     aiohttp.ClientPayloadError,
     http.client.IncompleteRead,
 )
+_LONGEST_WAIT: Final = 600
+"""Seconds that a server may ask to wait before the next request."""
 _QUERY: Final = re.compile(r"\?[^\s\"']*")
 
 _Arguments = ParamSpec("_Arguments")
@@ -148,10 +153,44 @@ def explain(error: BaseException) -> str:
 def _policy() -> dict[str, Any]:
     return {
         "retry": tenacity.retry_if_exception(is_transient),
-        "wait": tenacity.wait_random_exponential(multiplier=0.2, max=10),
-        "stop": tenacity.stop_before_delay(retry_seconds()),
+        "wait": _wait,
+        "stop": functools.partial(_is_over, limit=retry_seconds()),
         "reraise": True,
     }
+
+
+_backoff: Final = tenacity.wait_random_exponential(multiplier=0.2, max=10)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    return max(_backoff(state), _asked_wait(state))
+
+
+def _is_over(state: tenacity.RetryCallState, limit: float) -> bool:
+    """As `tenacity.stop_before_delay`, but a wait for which the server asks may end later than that."""
+    asked, elapsed = _asked_wait(state), state.seconds_since_start or 0.0
+    if asked > 0 and limit > 0:
+        return asked > _LONGEST_WAIT or elapsed >= limit
+    return elapsed + state.upcoming_sleep >= limit
+
+
+def _asked_wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return retry_after(error) if error else 0.0
+
+
+def retry_after(error: BaseException) -> float:
+    """Seconds that a server asks to wait in the header Retry-After (RFC 9110, section 10.2.3); 0 if it does not."""
+    text = str((getattr(error, "headers", None) or {}).get("Retry-After", "")).strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=datetime.UTC)
+    return max(0.0, (until - datetime.datetime.now(datetime.UTC)).total_seconds())
 
 
 def _give_up(what: str, error: BaseException) -> NoReturn:
@@ -162,7 +201,11 @@ def _give_up(what: str, error: BaseException) -> NoReturn:
 
 
 def _persistence(error: BaseException) -> str:
-    return f", also when tried again for {retry_seconds():g} s" if is_transient(error) else ""
+    if not is_transient(error):
+        return ""
+    if (asked := retry_after(error)) > _LONGEST_WAIT:
+        return f" and asks to wait {asked:,.0f} s; try again then"
+    return f", also when tried again for {retry_seconds():g} s"
 
 
 def _client_errors() -> tuple[type[BaseException], ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -85,6 +86,25 @@ def read(fs: fsspec.AbstractFileSystem, path: str, start: int | None = None, end
             data: bytes = attempt(f"read {path}", sync, fs.loop, _get_range, fs, path, start, end)
             return data
         return bytes(attempt(f"read {path}", fs.cat_file, path, start=start, end=end))
+    except FileNotFoundError:
+        raise StorageError(f"{path} is not there, or no longer") from None
+
+
+def read_steps(path: str, start: int, end: int, step: int) -> Iterator[memoryview]:
+    """Read the bytes of a local file from `start` to before `end`, as far as it goes, into one buffer again and again.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read or is not there.
+    """
+    buffer = memoryview(bytearray(step))
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            file.seek(start)
+            while read := file.readinto(buffer[: max(0, end - start)]):
+                start += read
+                yield buffer[:read]
     except FileNotFoundError:
         raise StorageError(f"{path} is not there, or no longer") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import http.server
 import json
@@ -23,7 +24,7 @@ import pytest
 BUCKET = "catalogue"
 START_SECONDS = 30.0
 
-Kind = Literal["503", "500", "403", "reset", "truncate", "hang"]
+Kind = Literal["503", "500", "429", "403", "reset", "truncate", "stall", "hang", "reverse"]
 
 
 def free_port() -> int:
@@ -137,12 +138,15 @@ class Fault:
         How often; what matches later is served.
     path, method : str
         Parts of the request's target and method; empty: any.
+    retry_after : str
+        What an answer with a status tells the client in that header; empty: nothing.
     """
 
     kind: Kind
     times: int = 1
     path: str = ""
     method: str = ""
+    retry_after: str = ""
 
 
 @dataclass
@@ -154,11 +158,11 @@ class Served:
     cut_off: threading.Event = field(default_factory=threading.Event)
     faults: list[Fault] = field(default_factory=list)
 
-    def take(self, method: str, path: str) -> Kind | None:
+    def take(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
             if fault.times > 0 and fault.path in path and fault.method in method:
                 fault.times -= 1
-                return fault.kind
+                return fault
         return None
 
 
@@ -177,7 +181,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def handle_request(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.served.requests.append((self.command, self.path, self.headers.get("Range")))
-        kind = self.served.take(self.command, self.path)
+        fault = self.served.take(self.command, self.path)
+        kind = fault.kind if fault else None
         if kind == "reset":
             # Closing with linger 0 sends RST instead of FIN.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -188,8 +193,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.released.wait(30)
             self.close_connection = True
             return
-        if kind in ("503", "500", "403"):
-            status, headers, content = int(kind), {"Content-Type": "text/plain"}, b"no"
+        if fault and fault.kind.isdecimal():
+            status, headers, content = int(fault.kind), {"Content-Type": "text/plain"}, b"no"
+            headers |= {"Retry-After": fault.retry_after} if fault.retry_after else {}
         else:
             status, headers, content = self.answer(body)
         self.send_response(status)
@@ -197,13 +203,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD" and status != 204:
-            content = content[: len(content) // 2] if kind == "truncate" else content
+            content = content[: len(content) // 2] if kind in ("truncate", "stall") else content
             try:
-                self.wfile.write(content)
+                self.wfile.write(content[::-1] if kind == "reverse" else content)
             except ConnectionError:
                 self.served.cut_off.set()
                 self.close_connection = True
-        if kind == "truncate":
+        if kind == "stall":
+            self.released.wait(30)
+        if kind in ("truncate", "stall"):
             self.close_connection = True
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815
@@ -243,18 +251,48 @@ def http_server(folder: Path, *, ranges: bool = True, port: int = 0) -> Iterator
                 return 200, {"Content-Type": "text/html"}, links.encode()
             if not path.is_file():
                 return 404, {}, b"no such file"
-            content, asked = path.read_bytes(), self.headers.get("Range")
-            headers = {"Content-Type": "application/octet-stream"}
-            if not ranges or asked is None:
-                return 200, headers, content
-            first, last = asked.removeprefix("bytes=").split("-")
-            start = int(first) if first else len(content) - int(last)
-            end = min(int(last) + 1 if first and last else len(content), len(content))
-            headers |= {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
-            return 206, headers, content[start:end]
+            return answer_with(path.read_bytes(), self.headers.get("Range") if ranges else None)
 
     with _serve(Handler, port) as served:
         yield served
+
+
+def answer_with(content: bytes, asked: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Answer with a file, or the range of it that the header Range asks for."""
+    headers = {"Content-Type": "application/octet-stream"}
+    if asked is None:
+        return 200, headers, content
+    first, last = asked.removeprefix("bytes=").split("-")
+    start = int(first) if first else len(content) - int(last)
+    end = min(int(last) + 1 if first and last else len(content), len(content))
+    if start >= len(content):
+        return 416, {"Content-Range": f"bytes */{len(content)}"}, b""
+    headers |= {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+    return 206, headers, content[start:end]
+
+
+@contextlib.contextmanager
+def zenodo_server(folder: Path, *, ranges: bool = True) -> Iterator[Served]:
+    """Serve the files of a folder, and the record that lists them, as Zenodo does; at `url` is the folder of files."""
+
+    class Handler(_Handler):
+        def answer(self, body: bytes) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
+            if self.path == "/api/records/4172871":
+                files = [{"key": path.name, "size": path.stat().st_size, "checksum": f"md5:{_md5(path)}"}
+                         for path in folder.iterdir() if path.is_file()]  # fmt: skip
+                return 200, {"Content-Type": "application/json"}, json.dumps({"files": files}).encode()
+            path, _, query = self.path.removeprefix("/records/4172871/files/").partition("?")
+            if query != "download=1" or not (folder / path).is_file():
+                return 404, {}, b"no such file"
+            return answer_with((folder / path).read_bytes(), self.headers.get("Range") if ranges else None)
+
+    with _serve(Handler) as served:
+        served.url += "/records/4172871/files"
+        yield served
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from s2cmc_zarr.analysis.checks import CHECKS, TITLES
 from s2cmc_zarr.kernels.audit import count_invalid_values, count_mask_values
 from s2cmc_zarr.release.mgrs import tile_bounds
 from s2cmc_zarr.schema import TAG_GROUPS, TAGS
+from s2cmc_zarr.view.audit import print_audit
 
 
 def place(plain: PlainRelease, number: int, east: float = 200.0, south: float = 200.0, size: int | None = None) -> None:
@@ -240,6 +241,20 @@ def test_the_real_table(real_csv: Path) -> None:
     written = json.loads(json.dumps(found.to_dict()))
     assert (written["passed"], written["group_count"], len(written["findings"])) == (False, 493, 102)
     assert written["skipped"]["class_counts"] == ["mask"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lines_fit_a_terminal(
+    real_csv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_audit(audit(open_release(real_csv)))
+    findings, _, summary = capsys.readouterr().out.partition("513 scene(s)")
+    assert "5 defect(s)" in summary
+    assert max(map(len, findings.splitlines())) <= width
+    one_line = "T18NUL_20180201T190246  73,060 shadow pixels (6.99 %)"
+    assert (one_line in findings) == (width == 120)
+    assert "\n       73,060 shadow pixels (6.99 %)\n" in findings or width == 120
 
 
 def test_real_footprints_fit_their_tiles(real_data: Path, tmp_path: Path) -> None:

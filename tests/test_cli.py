@@ -24,6 +24,7 @@ from s2cmc_zarr.schema import LABELS, TAGS
 from s2cmc_zarr.view.statistics import TABLES
 
 COMMANDS = [
+    "download",
     "replica",
     "convert",
     "verify",

@@ -88,6 +88,11 @@ def test_the_example_of_scoring_prints_what_is_written(tmp_path: Path, monkeypat
     run_python(ROOT / "docs" / "scoring.md")
 
 
+def test_the_example_of_statistics_runs(tour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tour)
+    run_python(ROOT / "docs" / "statistics.md")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_options_targets_and_links_exist(document: Path) -> None:
     text = document.read_text()

@@ -66,7 +66,7 @@ def test_statistics_of_a_scene(reflectance: npt.NDArray[np.float32], mask: npt.N
         found = scene_statistics(layout, mask)
         assert list(found) == list(expected)
         for name, values in expected.items():
-            np.testing.assert_allclose(found[name], values, rtol=1e-13, atol=1e-15, err_msg=name)  # type: ignore[literal-required]
+            np.testing.assert_allclose(found[name], values, rtol=1e-13, atol=1e-15, err_msg=name)
 
 
 def test_statistics_do_not_cancel() -> None:

@@ -105,7 +105,7 @@ def test_a_release_in_memory_and_with_processes(plain: PlainRelease, tmp_path: P
     ds = open_release("memory://catalogue")
     check_values(ds, plain)
     release = pickle.loads(pickle.dumps(Release.open(str(tmp_path))))  # noqa: S301  # made here
-    assert (release.read_subscene(plain.scenes[1]) == plain.subscenes[plain.scenes[1]]).all()
+    assert (release.read_subscene(plain.scenes[1]) == plain.subscenes[plain.scenes[1]].transpose(2, 0, 1)).all()
     with dask.config.set(scheduler="processes", num_workers=1):
         assert (open_release(tmp_path)["mask"].isel(scene=1).values == plain.labels[plain.scenes[1]]).all()
 

@@ -77,4 +77,4 @@ def test_the_bytes_are_those_that_zarr_writes() -> None:
     )
     array[0] = values
     expected = store._store_dict[shard_key("mask", 0, 3)].to_bytes()
-    assert encode_shard(values, WHOLE, 255) == expected
+    assert b"".join(encode_shard(values, WHOLE, 255)) == expected

@@ -32,7 +32,7 @@ def test_each_scene_is_that_of_the_kernel() -> None:
         assert set(expected) == set(found.data_vars)
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name].values[scene], values)
-            assert found[name].dtype == values.dtype  # type: ignore[attr-defined]
+            assert found[name].dtype == values.dtype
 
 
 def test_coordinates_of_scenes_are_kept_in_memory() -> None:

@@ -64,10 +64,11 @@ def estimates(
     -------
     xarray.Dataset
         Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
-        behind the name; they are NaN where all resamples agree: of what occurs never, or always, they cannot tell how
-        far it might be otherwise. And, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never
-        below 2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups
-        know nothing of others. All of this is NaN for groups of fewer than two independent ones.
+        behind the name; and, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never below
+        2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups know
+        nothing of others. All of this is NaN for groups of fewer than two independent ones. Of what is not
+        tested, the limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell
+        how else it might be.
     """
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
@@ -85,7 +86,7 @@ def estimates(
         else:
             limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
-        varies = limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])
+        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (name in tested)
         for side, limit in zip(("lower", "upper"), limits, strict=True):
             result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
         if name in tested:

@@ -19,8 +19,8 @@ SceneKernel: TypeAlias = Callable[..., Mapping[str, Any]]
 
 _RESULT_SCENES: Final = 64
 _RESULT_BYTES: Final = 2**24
-"""Results are joined to chunks of at most so many scenes and bytes: an output costs one task a chunk, and with one chunk
-a scene these would be many times as many as those that read pixels."""
+"""Results are joined to chunks of at most so many scenes and bytes: an output costs a task for each of its chunks, and
+with one chunk a scene these would be many times as many as the tasks that read pixels."""
 
 
 class Output(NamedTuple):
@@ -105,7 +105,7 @@ def map_scenes(
 
 def _whole_scenes(array: xr.DataArray) -> xr.DataArray:
     """Keep blocks of whole scenes as they are; from other chunks, or none, make one of each scene."""
-    blocks = array.chunksizes
+    blocks = array.variable.chunksizes  # the coordinates may have chunks, too
     whole = bool(blocks) and all(len(blocks[dim]) == 1 for dim in array.dims if dim != "scene")
     return array if whole else array.chunk({dim: 1 if dim == "scene" else -1 for dim in array.dims})
 

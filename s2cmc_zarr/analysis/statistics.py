@@ -14,11 +14,12 @@ from s2cmc_zarr.analysis.scenes import map_scenes
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.bins import Bins, bin_edges
 from s2cmc_zarr.kernels.boundaries import DISTANCE_NAMES
-from s2cmc_zarr.kernels.statistics import PATCH_SIZES, Statistic, scene_statistics
+from s2cmc_zarr.kernels.merging import merge_covariances
+from s2cmc_zarr.kernels.statistics import DEFAULT, PATCH_SIZES, Statistic, scene_statistics
 from s2cmc_zarr.schema import LABELS
 
 
-def statistics(ds: xr.Dataset, include: Collection[Statistic] = ("moments",), *, bins: Bins = None) -> xr.Dataset:
+def statistics(ds: xr.Dataset, include: Collection[Statistic] = DEFAULT, *, bins: Bins = None) -> xr.Dataset:
     """Count reflectance and masks per scene: everything that is asked for in one pass over the pixels.
 
     Parameters
@@ -54,8 +55,8 @@ def statistics(ds: xr.Dataset, include: Collection[Statistic] = ("moments",), *,
         (scene, label), int64; ``covariance_mean`` (scene, label, band), ``covariance`` (scene, label, band,
         other_band), float64, of the population.
 
-        "pixels", labelled or not, int64 (scene, band): ``zero_count``, ``negative_count``, ``saturated_count`` (at least
-        6.5535, which is digital number 65535), ``infinite_count``, ``nan_count``.
+        "pixels", labelled or not, int64 (scene, band): ``zero_count``, ``negative_count``, ``saturated_count`` (at
+        least 6.5535, which is digital number 65535), ``infinite_count``, ``nan_count``.
 
         "patches", which are pixels of a class that are joined by edges, int64: ``patch_count`` and
         ``patch_pixel_count`` (scene, label, patch_size), of at least so many pixels and fewer than twice as many;
@@ -70,8 +71,8 @@ def statistics(ds: xr.Dataset, include: Collection[Statistic] = ("moments",), *,
         If there are no scenes, an array is absent or not of the schema, or `include` or `bins` are not as above. When
         computed: if a mask has a value that is neither a class nor 255.
     """
-    asked = {include} if isinstance(include, str) else set(include)
-    if unknown := sorted(asked - set(INCLUDED)):
+    asked = set(include)
+    if unknown := sorted(map(str, asked - set(INCLUDED))):
         raise CatalogueError(f"there is no statistic {unknown[0]!r}; choose from: {', '.join(INCLUDED)}")
     if bins is not None and "histogram" not in asked:
         raise CatalogueError("bins were given, but no histogram is asked for; expected 'histogram' in include")
@@ -101,9 +102,9 @@ def statistics(ds: xr.Dataset, include: Collection[Statistic] = ("moments",), *,
 def tabulate(statistics: xr.Dataset, by: By = "tags") -> xr.Dataset:
     """Pool statistics over groups of scenes; reads no pixels.
 
-    Means and variances are merged exactly, the latter from the variance within scenes and that between their means
-    (Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115), so that the result is that of one pass over
-    the pixels of all scenes of the group.
+    Means, variances and covariances are merged exactly, the latter two from those within scenes and those between their
+    means (Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115), so that the result is that of one pass
+    over the pixels of all scenes of the group.
 
     Parameters
     ----------
@@ -117,12 +118,13 @@ def tabulate(statistics: xr.Dataset, by: By = "tags") -> xr.Dataset:
     -------
     xarray.Dataset
         In memory if `statistics` is. The group's dimension is `tag`, or named as the coordinate; with None there is
-        none.
+        none. Of what `statistics` has:
 
-        * ``count``, ``mean``, ``standard_deviation`` (of the population), ``minimum``, ``maximum``,
-          ``non_finite_count`` with dims (group, label, band); NaN where the count is 0.
-        * ``class_count`` and ``class_fraction`` (of the labelled pixels) with dims (group, label).
-        * ``unlabelled_count``, ``no_data_count`` and ``scene_count`` with dims (group,).
+        * every count, summed, int64, with the group's dimension in place of `scene`.
+        * ``mean``, ``standard_deviation`` (of the population), ``minimum``, ``maximum`` with dims (group, label, band);
+          NaN where the count is 0.
+        * ``covariance`` (group, label, band, other_band), ``covariance_mean`` (group, label, band); NaN likewise.
+        * ``class_fraction`` (group, label) of the labelled pixels, and ``scene_count`` (group,).
 
     Raises
     ------
@@ -131,31 +133,52 @@ def tabulate(statistics: xr.Dataset, by: By = "tags") -> xr.Dataset:
     """
     groups = members(statistics, by)
     scenes = without_scene_coords(statistics)
-    scenes = scenes.drop_vars(set(scenes.coords) - set(scenes.indexes))
+    scenes = scenes.drop_vars(set(scenes.coords) - set(scenes.indexes) - {"bin_lower", "bin_upper"})
     weights = groups.astype(np.int64)
 
     def total(counts: xr.DataArray) -> xr.DataArray:
         pooled: xr.DataArray = xr.dot(weights, counts, dim="scene")
         return pooled
 
-    count = total(scenes["count"])
-    class_count = total(scenes["class_count"])
-    filled = count.where(count > 0)
-    mean = total((scenes["count"] * scenes["mean"]).fillna(0)) / filled
-    square = scenes["variance"] + (scenes["mean"] - mean) ** 2
-    square_sum = (scenes["count"] * square).where(groups).sum("scene")
-    labelled = class_count.sum("label")
     tables = {
-        "count": (count, "finite values of reflectance in pixels with data"),
-        "mean": (mean, "mean reflectance"),
-        "standard_deviation": ((square_sum / filled) ** 0.5, "population standard deviation of reflectance"),
-        "minimum": (scenes["minimum"].where(groups).min("scene"), "minimum reflectance"),
-        "maximum": (scenes["maximum"].where(groups).max("scene"), "maximum reflectance"),
-        "non_finite_count": (total(scenes["non_finite_count"]), "values that are not finite, in pixels with data"),
-        "class_count": (class_count, "pixels of the class, with data or without"),
+        str(name): (total(counts), counts.attrs["long_name"])
+        for name, counts in scenes.data_vars.items()
+        if counts.dtype.kind in "iu"
+    }
+    if "mean" in scenes:
+        filled = tables["count"][0].where(tables["count"][0] > 0)
+        mean = total((scenes["count"] * scenes["mean"]).fillna(0)) / filled
+        square = scenes["variance"] + (scenes["mean"] - mean) ** 2
+        square_sum = (scenes["count"] * square).where(groups).sum("scene")
+        tables |= {
+            "mean": (mean, "mean reflectance"),
+            "standard_deviation": ((square_sum / filled) ** 0.5, "population standard deviation of reflectance"),
+            "minimum": (scenes["minimum"].where(groups).min("scene"), "minimum reflectance"),
+            "maximum": (scenes["maximum"].where(groups).max("scene"), "maximum reflectance"),
+        }
+    if "covariance" in scenes:
+        for name, table in _pooled_covariance(scenes, groups).items():
+            tables[str(name)] = (table, scenes[name].attrs["long_name"])
+    class_count, _ = tables["class_count"]
+    labelled = class_count.sum("label")
+    tables |= {
         "class_fraction": (class_count / labelled.where(labelled > 0), "fraction of the labelled pixels"),
-        "unlabelled_count": (total(scenes["unlabelled_count"]), "unlabelled pixels, with data or without"),
-        "no_data_count": (total(scenes["no_data_count"]), "pixels without data, labelled or not"),
         "scene_count": (weights.sum("scene"), "scenes"),
     }
-    return table_dataset(tables, (*group_dims(groups), "label", "band"))
+    return table_dataset(tables, (*group_dims(groups), "label", "band", ...))
+
+
+def _pooled_covariance(scenes: xr.Dataset, groups: xr.DataArray) -> xr.Dataset:
+    cell, matrix = ["label", "band"], ["label", "band", "other_band"]
+    mean, covariance = xr.apply_ufunc(
+        merge_covariances,
+        scenes["covariance_count"] * groups,
+        scenes["covariance_mean"],
+        scenes["covariance"],
+        input_core_dims=[["scene", "label"], ["scene", *cell], ["scene", *matrix]],
+        output_core_dims=[cell, matrix],
+        output_dtypes=[np.float64, np.float64],
+        dask="parallelized",
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+    return xr.Dataset({"covariance_mean": mean, "covariance": covariance})

@@ -1,4 +1,4 @@
-"""Commands about the catalogue's files: replica, convert, verify, export, demo."""
+"""Commands about the catalogue's files: download, replica, convert, verify, export, demo."""
 
 from __future__ import annotations
 
@@ -37,6 +37,31 @@ export = typer.Typer(
     context_settings=CONTEXT,
 )
 commands.add_typer(export)
+
+
+@commands.command(epilog="Example: s2cmc download release --only classification_tags.csv,masks.zip")
+def download(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files; made if not there.")],
+    only: Annotated[str | None, typer.Option(metavar="NAMES", help="Some files only, e.g. masks.zip.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Folder at a web server with the same files, in place of Zenodo.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are not as published.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download the published files, 15 GB, and verify them; a run that was interrupted is continued."""
+    try:
+        done = s2cmc_zarr.download(
+            directory,
+            only=None if only is None else only.replace(",", " ").split(),
+            url=url,
+            overwrite=overwrite,
+            progress=bar(quiet),
+        )
+    except KeyboardInterrupt:
+        errors.print("Interrupted: run the command again to go on.")
+        raise typer.Exit(130) from None
+    typer.echo(f"{len(done.fetched)} file(s) downloaded and verified, {len(done.kept)} there before: {directory}")
 
 
 @commands.command(epilog="Example: s2cmc replica replica --scenes 12 --tags classification_tags.csv")

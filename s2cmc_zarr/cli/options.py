@@ -20,7 +20,10 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 errors = Console(stderr=True)
 
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="Folder or URL of the release: the CSV, and zips or unpacked folders.")
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="Folder or URL of the release: the CSV, and zips or unpacked folders; or zenodo:"
+    ),
 ]
 Store = Annotated[str, typer.Argument(metavar="STORE", help="Path or URL of the Zarr store.")]
 Data = Annotated[str, typer.Argument(metavar="STORE", help="Path or URL of a Zarr store, or of the release itself.")]

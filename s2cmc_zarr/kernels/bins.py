@@ -50,9 +50,9 @@ def bin_edges(bins: Bins = None) -> BinEdges:
     Parameters
     ----------
     bins : array_like, "exact" or None
-        Edges of reflectance, increasing. ``"exact"``: one bin for each digital number of Level-1C products, from 0 to
-        20,000 (reflectance 0 to 2), so that nothing is lost of the bands of 20 m, whose values are whole digital numbers.
-        None: 0 to 2 in steps of 0.005.
+        Edges of reflectance, increasing. ``"exact"``: one bin for each digital number of Level-1C products from 0 to
+        20,000 (reflectance 0 to 2), so that nothing is lost of the bands of 20 m, whose values are whole digital
+        numbers. None: 0 to 2 in steps of 0.005.
 
     Returns
     -------

@@ -1,8 +1,9 @@
 """The loops over the bands of a scene, compiled.
 
-Scenes are (band, pixel), worked at in blocks that stay in the processor's cache from one step to the next. Within a block
-the values of a class are put side by side, so that loops have no branches and the compiler uses vector instructions. Sums
-may be reordered ("reassoc"), which assumes nothing about NaN: where a sum is not finite, values are looked at one by one.
+Scenes are (band, pixel), worked at in blocks that stay in the processor's cache from one step to the next. Within a
+block the values of a class are put side by side, so that loops have no branches and the compiler uses vector
+instructions. Sums may be reordered ("reassoc"), which assumes nothing about NaN: where a sum is not finite, values are
+looked at one by one.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def observed_labels(bands: _Array, mask: _Array) -> tuple[_Array, int]:
 def class_parts(labels: _Array) -> tuple[_Array, _Array]:
     """Sort the pixels of each block by class.
 
-    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first, and where each class begins
-    and the last one ends, shape (block, class + 1).
+    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first, and where each class
+    begins and the last one ends, shape (block, class + 1).
     """
     blocks = (labels.size + _BLOCK - 1) // _BLOCK
     offsets, bounds = np.empty(labels.size, np.uint16), np.zeros((blocks, _CLASSES + 1), np.int64)
@@ -107,8 +108,8 @@ def _product_sum(left: _Array, right: _Array) -> float:
 
 
 @compiled()
-def _extremes(bits: _Array) -> tuple[int, int]:
-    """Smallest and largest of floats as ordered integers: unlike floats, they are compared in vectors whatever comes."""
+def _extremes(bits: _Array) -> tuple[Any, Any]:
+    """Smallest and largest of floats as ordered integers, which unlike floats are compared in vectors."""
     low, high = np.int32(2**31 - 1), np.int32(-(2**31))
     for index in range(bits.size):
         ordered = bits[index] ^ ((bits[index] >> np.int32(31)) & np.int32(2**31 - 1))
@@ -147,9 +148,7 @@ def _guide(edges: _Array) -> tuple[float, float, _Array]:
 
 
 @compiled()
-def _searched_bins(
-    values: _Array, edges: _Array, scale: float, offset: float, guide: _Array, bins: _Array
-) -> None:
+def _searched_bins(values: _Array, edges: _Array, scale: float, offset: float, guide: _Array, bins: _Array) -> None:
     _uniform_bins(values, scale, offset, 0.0, guide.size - 1, bins)
     for index in range(values.size):
         position = guide[bins[index]]
@@ -227,8 +226,9 @@ def count_bands(
                 if values.size == plane.size:
                     values = plane
                 else:
-                    for index in range(last - first):
-                        values[index] = plane[offsets[start + first + index]]
+                    where = offsets[start + first : start + last]
+                    for index in range(where.size):
+                        values[index] = plane[where[index]]
                 added_total = _sum(values)
                 if not np.isfinite(added_total):
                     values = _finite(values, finite)
@@ -248,7 +248,7 @@ def count_bands(
                         _searched_bins(values, edges, scale, offset, guide, bins)
                     else:
                         _uniform_bins(values, scale, offset, low, edges.size, bins)
-                    _increment(tables, bins[:added])
+                    _increment(tables, bins[:added].view(np.uint32))  # an index without a sign is not checked for one
                 total += added_total
                 before += added
             count[label, band], sums[label, band], squares[label, band] = before, total, square
@@ -327,5 +327,3 @@ def count_special(bands: _Array, saturated: np.float32) -> _Array:
         counts[0, band], counts[1, band], counts[2, band] = zero, negative, high
         counts[3, band], counts[4, band] = infinite - missing, missing
     return counts
-
-

@@ -27,25 +27,24 @@ def count_bytes(values: _Array) -> _Array:
             counts[table, values[start + table]] += 1
     for index in range(whole, values.size):
         counts[0, values[index]] += 1
-    return counts.sum(axis=0)
+    total: _Array = counts.sum(axis=0)
+    return total
 
 
 @compiled()
 def boundary_lengths(mask: _Array) -> _Array:
     """Count the edges of pixels between one class and another, for each of both, shape (class,)."""
-    lengths = np.zeros(256, np.int64)
+    lengths = np.zeros(UNLABELLED + 1, np.int64)
     rows, columns = mask.shape
     for row in range(rows):
         for column in range(columns):
             value = mask[row, column]
-            if column + 1 < columns and value != mask[row, column + 1]:
-                if value != UNLABELLED and mask[row, column + 1] != UNLABELLED:
+            right = mask[row, column + 1] if column + 1 < columns else value
+            below = mask[row + 1, column] if row + 1 < rows else value
+            for other in (right, below):
+                if other != value and other != UNLABELLED and value != UNLABELLED:
                     lengths[value] += 1
-                    lengths[mask[row, column + 1]] += 1
-            if row + 1 < rows and value != mask[row + 1, column]:
-                if value != UNLABELLED and mask[row + 1, column] != UNLABELLED:
-                    lengths[value] += 1
-                    lengths[mask[row + 1, column]] += 1
+                    lengths[other] += 1
     return lengths[:_CLASSES]
 
 

@@ -15,6 +15,7 @@ from s2cmc_zarr.schema import LABELS, UNLABELLED
 
 Statistic: TypeAlias = Literal["moments", "histogram", "covariance", "pixels", "patches", "distance"]
 
+DEFAULT: Final[tuple[Statistic, ...]] = ("moments",)
 SATURATED: Final = 65_535 / QUANTIFICATION
 """Reflectance of the digital number 65535, which Level-1C products give to saturated pixels (ESA, *Sentinel-2 Products
 Specification Document*, special value SATURATED)."""
@@ -25,7 +26,7 @@ PATCH_SIZES: Final = tuple(2**power for power in range(20))
 def scene_statistics(
     reflectance: Reflectance,
     mask: Mask,
-    include: Collection[Statistic] = ("moments",),
+    include: Collection[Statistic] = DEFAULT,
     bins: BinEdges | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Count what is asked for in one scene; the outputs are described at `s2cmc_zarr.statistics`.
@@ -109,8 +110,8 @@ def patches(mask: Mask) -> dict[str, npt.NDArray[np.int64]]:
     Returns
     -------
     dict
-        * ``patch_count``, ``patch_pixel_count``: int64, shape (label, size): patches of at least so many pixels and fewer
-          than twice as many (`PATCH_SIZES`; the last class has no upper bound), and their pixels.
+        * ``patch_count``, ``patch_pixel_count``: int64, shape (label, size): patches of at least so many pixels and
+          fewer than twice as many (`PATCH_SIZES`; the last class has no upper bound), and their pixels.
         * ``boundary_length``: int64, shape (label,): edges between a pixel of the class and one of another class. The
           scene's edge and unlabelled pixels are no boundary.
     """

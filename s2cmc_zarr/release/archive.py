@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 from isal import isal_zlib
 
 from s2cmc_zarr import storage
@@ -18,6 +20,9 @@ from s2cmc_zarr.retrying import naming
 
 _LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
 _InflateError: Final = cast("type[Exception]", isal_zlib.error)
+_STEP: Final = 2**18
+"""Bytes that are inflated at a time: with what they become, they stay in the cache of a core."""
+_LARGEST_PIECE: Final = 2**20
 _SPAN: Final = 64 * 2**20
 """A zip up to this size is read in one request when many of its members are wanted."""
 
@@ -75,14 +80,24 @@ class Member:
         StorageError
             If it cannot be read.
         """
+        return b"".join(self.pieces(fs, limit))
+
+    def pieces(self, fs: fsspec.AbstractFileSystem, limit: int) -> Iterator[bytes]:
+        """Give the member's bytes in pieces of up to 1 MiB, as `read`; damage that only its end shows is raised there.
+
+        A local file is read as it is consumed, any other in one request.
+        """
         if self.size > limit:
             raise DefectError(f"{self.name}: {self.size:,} bytes, expected at most {limit:,}")
-        if self.offset is None:
-            data = self._fetch(fs)
-            if len(data) != self.size:
-                raise DefectError(f"{self.name}: {len(data):,} bytes, {self.size:,} when listed; it is being changed")
-            return data
-        return self._inflate(memoryview(self._fetch(fs, self.offset, self.end)))
+        if self.offset is not None:
+            yield from self._inflate(self._spans(fs))
+            return
+        size = 0
+        for span in self._spans(fs):
+            size += len(span)
+            yield bytes(span)
+        if size != self.size:
+            raise DefectError(f"{self.name}: {size:,} bytes, {self.size:,} when listed; it is being changed")
 
     def head(self, fs: fsspec.AbstractFileSystem, length: int) -> bytes:
         """Give the member's first bytes, at most `length`, reading little more than them."""
@@ -103,32 +118,65 @@ class Member:
         with naming(self.name):
             return storage.read(fs, self.path, start, end)
 
+    def _spans(self, fs: fsspec.AbstractFileSystem) -> Iterator[memoryview]:
+        if not isinstance(fs, LocalFileSystem):
+            yield from _steps(memoryview(self._fetch(fs, self.offset, self.end)))
+            return
+        # One byte more than was listed shows that a file has grown.
+        start, end = self.offset or 0, self.end or self.size + 1
+        with naming(self.name):
+            yield from storage.read_steps(self.path, start, end, _STEP)
+
     def _data_start(self, raw: memoryview) -> int:
         if len(raw) < _LOCAL_HEADER.size or bytes(raw[:4]) != b"PK\x03\x04":
             raise DefectError(f"{self.name}: no member starts at byte {self.offset} of {self.path}; download it again")
         header = _LOCAL_HEADER.unpack(raw[: _LOCAL_HEADER.size])
         return int(_LOCAL_HEADER.size + header[9] + header[10])
 
-    def _inflate(self, raw: memoryview) -> bytes:
-        start = self._data_start(raw)
-        data = raw[start : start + self.compressed_size]
-        if len(data) != self.compressed_size:
+    def _inflate(self, spans: Iterator[memoryview]) -> Iterator[bytes]:
+        """Inflate the spans of the member's range, of which the first holds the local header, and check the whole."""
+        first = next(spans, memoryview(b""))
+        data = itertools.chain([first[self._data_start(first) :]], spans)
+        inflater = None if self.method == zipfile.ZIP_STORED else isal_zlib.decompressobj(-15)
+        missing, size, crc = self.compressed_size, 0, 0
+        for span in data:
+            deflated = span[:missing]
+            missing -= len(deflated)
+            for piece in self._inflate_span(inflater, deflated):
+                size += len(piece)
+                crc = isal_zlib.crc32(piece, crc)
+                if size <= self.size:
+                    yield piece
+        if missing:
             raise DefectError(
-                f"{self.name}: {len(data):,} bytes in {self.path}, expected {self.compressed_size:,}; download it again"
+                f"{self.name}: {self.compressed_size - missing:,} bytes in {self.path}, "
+                f"expected {self.compressed_size:,}; download it again"
             )
-        if self.method == zipfile.ZIP_STORED:
-            content = bytes(data)
-        else:
-            inflater = isal_zlib.decompressobj(-15)
+        if size != self.size:
+            raise DefectError(f"{self.name}: does not inflate to the {self.size:,} bytes that {self.path} announces")
+        if crc != self.crc:
+            raise DefectError(f"{self.name}: its CRC-32 is not the one in {self.path}; download it again")
+
+    def _inflate_span(self, inflater: Any, deflated: memoryview) -> Iterator[bytes]:
+        if inflater is None:
+            yield bytes(deflated)
+            return
+        rest: bytes | memoryview = deflated
+        piece = b""
+        # What did not fit into the last piece may be in the inflater, all its input consumed.
+        while rest or len(piece) == _LARGEST_PIECE:
             try:
-                content = inflater.decompress(data, self.size + 1)
+                piece = inflater.decompress(rest, _LARGEST_PIECE)
             except _InflateError as error:
                 raise DefectError(f"{self.name}: cannot be inflated ({error}); download {self.path} again") from None
-        if len(content) != self.size:
-            raise DefectError(f"{self.name}: does not inflate to the {self.size:,} bytes that {self.path} announces")
-        if isal_zlib.crc32(content) != self.crc:
-            raise DefectError(f"{self.name}: its CRC-32 is not the one in {self.path}; download it again")
-        return content
+            if not piece and len(inflater.unconsumed_tail) == len(rest):
+                return  # The deflated stream ended before its bytes did.
+            rest = inflater.unconsumed_tail
+            yield piece
+
+
+def _steps(span: memoryview) -> Iterator[memoryview]:
+    return (span[first : first + _STEP] for first in range(0, len(span), _STEP))
 
 
 def list_members(fs: fsspec.AbstractFileSystem, root: str, component: str) -> dict[str, Member] | None:
@@ -224,7 +272,7 @@ class Reader:
         span = self._spans.get(member.path)
         if span is None or member.size > limit:
             return member.read(self.fs, limit)
-        return member._inflate(memoryview(span)[member.offset : member.end])
+        return b"".join(member._inflate(_steps(memoryview(span)[member.offset : member.end])))
 
 
 def fingerprint(members: Iterable[Member]) -> str:

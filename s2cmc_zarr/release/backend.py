@@ -13,6 +13,7 @@ from xarray.backends import BackendEntrypoint
 
 from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectWarning
+from s2cmc_zarr.release import zenodo
 from s2cmc_zarr.release.catalogue import OnDefect, Release, describe_defects, table_path
 from s2cmc_zarr.release.dataset import chunk_by_scene, release_dataset
 from s2cmc_zarr.release.tags import FILE_NAME
@@ -59,8 +60,8 @@ def open_release(
     source : str or path
         The folder, at any fsspec URL, that holds ``classification_tags.csv`` and, each as a zip or as a folder,
         ``subscenes``, ``masks``, ``alt_masks``, ``shapefiles`` and ``thumbnails``. Zips are read in place. Whatever is
-        missing is named in the attribute ``lacking``, and its variables are absent. Or the tag table alone, a ``.csv``
-        file: a Dataset of coordinates.
+        missing is named in the attribute ``lacking``, and its variables are absent. Or ``zenodo:``, the published
+        record, read over HTTP by ranges; or the tag table alone, a ``.csv`` file: a Dataset of coordinates.
     on_defect : {"raise", "skip", "mark"}
         What to do about scenes that contradict the published layout or the tag table. ``"raise"`` fails: ids, sizes and
         footprints when opening, masks when they are read. ``"skip"`` and ``"mark"`` read all masks now, warn, and leave
@@ -98,5 +99,5 @@ def open_release(
 
 def is_release(source: str, storage_options: Mapping[str, Any] | None = None) -> bool:
     """Whether a tag table lies at a URL, or the URL is that of a table."""
-    fs, root = storage.open_file_system(source, storage_options)
+    fs, root = zenodo.open_source(source, storage_options)
     return root.endswith(".csv") or storage.exists(fs, table_path(root))

@@ -19,13 +19,13 @@ from PIL import Image, UnidentifiedImageError
 
 from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectError
-from s2cmc_zarr.release import inspection
+from s2cmc_zarr.release import inspection, zenodo
 from s2cmc_zarr.release import tags as tag_table
 from s2cmc_zarr.release.archive import Member, Reader, fingerprint, list_members
 from s2cmc_zarr.release.footprints import Footprint
 from s2cmc_zarr.release.inspection import Defects
 from s2cmc_zarr.release.masks import count_labels, decode_mask
-from s2cmc_zarr.release.npy import HEADER_LIMIT, read_array
+from s2cmc_zarr.release.npy import HEADER_LIMIT, read_array, read_rows
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE, UNLABELLED
 
 OnDefect: TypeAlias = Literal["raise", "skip", "mark"]
@@ -85,7 +85,8 @@ class Release:
         Parameters
         ----------
         source : str
-            Folder of the release at any fsspec URL, or the tag table alone: a ``.csv`` file.
+            Folder of the release at any fsspec URL, ``zenodo:`` for the published record, or the tag table alone: a
+            ``.csv`` file.
         on_defect : {"raise", "skip", "mark"}
             What to do about a scene with defects; see `s2cmc_zarr.open_release`. Skipping and marking read all masks.
         storage_options : mapping, optional
@@ -100,7 +101,7 @@ class Release:
         """
         if on_defect not in ("raise", "skip", "mark"):
             raise CatalogueError(f"on_defect is {on_defect!r}, expected 'raise', 'skip' or 'mark'")
-        fs, root = storage.open_file_system(str(source), storage_options)
+        fs, root = zenodo.open_source(str(source), storage_options)
         csv = _read_table(fs, root, str(source))
         components = () if root.endswith(".csv") else inspection.COMPONENTS
         listing = {component: list_members(fs, root, component) for component in components}
@@ -144,8 +145,16 @@ class Release:
             raise CatalogueError(f"no bands are named; choose from: {', '.join(BAND_NAMES)}")
         return replace(self, bands=tuple(band for band in BAND_NAMES if band in wanted))
 
-    def read_subscene(self, scene: str) -> npt.NDArray[np.float32]:
-        """Read the bands of a subscene as released: float32, shape (row, column, band), C order.
+    def read_subscene(self, scene: str, digest: hashlib._Hash | None = None) -> npt.NDArray[np.float32]:
+        """Read the bands of a subscene: float32, shape (band, row, column), C order.
+
+        A few rows at a time are inflated, digested and transposed, so that they do not leave the processor's cache.
+
+        Parameters
+        ----------
+        scene : str
+        digest : hash object, optional
+            Updated with the values as they were released: little-endian, in the order (row, column, band).
 
         Raises
         ------
@@ -154,11 +163,17 @@ class Release:
         """
         member = self._member("subscenes", scene)
         shape = (*self.size, len(BAND_NAMES))
-        data = member.read(self.fs, math.prod(shape) * 4 + HEADER_LIMIT)
-        subscene = read_array(data, member.name, shape, ("<f4",)).view(np.float32)
-        if self.bands == BAND_NAMES:
-            return subscene
-        return np.ascontiguousarray(subscene[..., [BAND_NAMES.index(band) for band in self.bands]])
+        pieces = member.pieces(self.fs, math.prod(shape) * 4 + HEADER_LIMIT)
+        subscene = np.empty((len(self.bands), *self.size), dtype=np.float32)
+        chosen = [BAND_NAMES.index(band) for band in self.bands]
+        row = 0
+        for rows in read_rows(pieces, member.name, shape, ("<f4",)):
+            block = rows if self.bands == BAND_NAMES else np.ascontiguousarray(rows[..., chosen])
+            if digest is not None:
+                digest.update(block.data)
+            subscene[:, row : row + len(block)] = block.transpose(2, 0, 1)
+            row += len(block)
+        return subscene
 
     def read_mask(self, scene: str, component: str = "masks", reader: Reader | None = None) -> npt.NDArray[np.uint8]:
         """Read a mask: uint8 labels, shape (row, column), 255 where a pixel has not exactly one class.

@@ -43,33 +43,22 @@ def read_scene(release: Release, variable: str, scene: str) -> npt.NDArray[Any] 
     if scene not in release.members.get(component, {}):
         return None
     if variable == "reflectance":
-        return bands_first(release.read_subscene(scene))
+        return release.read_subscene(scene)
     if variable == "thumbnail":
         return release.read_thumbnail(scene)
     return release.read_mask(scene, component)
 
 
-def bands_first(subscene: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Copy (row, column, band) to contiguous (band, row, column).
-
-    Some rows at a time, so that what is read stays in the cache while all bands are written.
-    """
-    rows, columns, bands = subscene.shape
-    result = np.empty((bands, rows, columns), dtype=subscene.dtype)
-    step = 16
-    for row in range(0, rows, step):
-        result[:, row : row + step] = subscene[row : row + step].transpose(2, 0, 1)
-    return result
-
-
 class SceneArray(BackendArray):
     """A variable over all scenes, of which only the scenes asked for are read."""
 
-    def __init__(self, release: Release, variable: str, shape: tuple[int, ...]) -> None:
-        self.release = release
-        self.variable = variable
-        self.shape = (len(release.table), *shape)
-        self.dtype = np.dtype(DTYPES[variable])
+    def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+
+    def read_scene(self, position: int, within: tuple[Any, ...]) -> npt.NDArray[Any]:
+        """Read the part of a scene that `select` would give."""
+        raise NotImplementedError
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
         """Give the values at `key`, reading scene by scene."""
@@ -81,25 +70,35 @@ class SceneArray(BackendArray):
     def _read(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         which, within = key[0], key[1:]
         if isinstance(which, int | np.integer):
-            return _select(self._read_scene(int(which)), within)
+            return self.read_scene(int(which), within)
         positions = range(self.shape[0])[which] if isinstance(which, slice) else np.asarray(which).tolist()
         if len(positions) == 1:
-            return _select(self._read_scene(positions[0]), within)[np.newaxis]
+            return self.read_scene(positions[0], within)[np.newaxis]
         if not len(positions):
-            return _select(np.empty((0, *self.shape[1:]), self.dtype), (slice(None), *within))
-        return np.stack([_select(self._read_scene(position), within) for position in positions])
+            return select(np.empty((0, *self.shape[1:]), self.dtype), (slice(None), *within))
+        return np.stack([self.read_scene(position, within) for position in positions])
 
-    def _read_scene(self, position: int) -> npt.NDArray[Any]:
+
+class ReleaseArray(SceneArray):
+    """A variable of a release."""
+
+    def __init__(self, release: Release, variable: str, shape: tuple[int, ...]) -> None:
+        super().__init__((len(release.table), *shape), DTYPES[variable])
+        self.release = release
+        self.variable = variable
+
+    def read_scene(self, position: int, within: tuple[Any, ...]) -> npt.NDArray[Any]:
+        """Read a scene, and give the part of it."""
         scene = str(self.release.table.index[position])
         values = read_scene(self.release, self.variable, scene)
         if values is None:
             values = np.full(self.shape[1:], FILL_VALUES[self.variable], self.dtype)
         if values.shape != self.shape[1:]:
             raise DefectError(f"{scene}: {self.variable} has shape {values.shape}, the others {self.shape[1:]}")
-        return values
+        return select(values, within)
 
 
-def _select(values: npt.NDArray[Any], key: tuple[Any, ...]) -> npt.NDArray[Any]:
+def select(values: npt.NDArray[Any], key: tuple[Any, ...]) -> npt.NDArray[Any]:
     """Index every axis by its own integer, slice or integers; from the last, since an integer removes its axis."""
     for axis in reversed(range(len(key))):
         values = values[(slice(None),) * axis + (key[axis],)]
@@ -140,7 +139,7 @@ def release_dataset(release: Release) -> xr.Dataset:
     for name, shape in shapes.items():
         if not release.members.get(COMPONENT[name]):
             continue
-        array = SceneArray(release, name, shape)
+        array = ReleaseArray(release, name, shape)
         variable = xr.Variable(DIMS[name], indexing.LazilyIndexedArray(array), dict(ATTRIBUTES[name]))
         variable.encoding["preferred_chunks"] = dict(zip(DIMS[name], (1, *shape), strict=True))
         variables[name] = variable

@@ -17,7 +17,7 @@ from zarr.abc.store import Store
 from s2cmc_zarr.errors import DefectError
 from s2cmc_zarr.progress import compute
 from s2cmc_zarr.release.catalogue import OnDefect, Release
-from s2cmc_zarr.release.dataset import bands_first, read_scene
+from s2cmc_zarr.release.dataset import read_scene
 from s2cmc_zarr.release.masks import count_labels, encode_mask
 from s2cmc_zarr.retrying import naming
 from s2cmc_zarr.store import layout
@@ -37,6 +37,8 @@ from s2cmc_zarr.store.records import (
     write_record,
 )
 from s2cmc_zarr.store.shards import write_shard
+
+_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -219,9 +221,9 @@ def read_with_digests(
     digests = {}
     for variable in variables:
         if variable == "reflectance" and scene in release.members.get("subscenes", {}):
-            released = release.read_subscene(scene)
-            digests[variable] = hashlib.sha256(released.data).hexdigest()
-            values[variable] = bands_first(released)
+            digest = hashlib.sha256()
+            values[variable] = release.read_subscene(scene, digest)
+            digests[variable] = digest.hexdigest()
         elif (array := read_scene(release, variable, scene)) is not None:
             digests[variable] = released_digest(variable, array)
             values[variable] = array
@@ -238,11 +240,13 @@ def released_digest(variable: str, values: npt.NDArray[Any]) -> str:
         One scene: (band, y, x) float32 or packed uint16, (y, x) uint8 or (ty, tx, rgb) uint8.
     """
     if variable == "reflectance":
-        released = np.ascontiguousarray(np.moveaxis(values, 0, -1), dtype=values.dtype.newbyteorder("<"))
-    elif variable == "thumbnail":
-        released = np.ascontiguousarray(values)
-    else:
-        released = encode_mask(values)
+        digest = hashlib.sha256()
+        # Some rows at a time: they stay in the cache, and no second array is made.
+        for row in range(0, values.shape[1], _ROWS):
+            rows = values[:, row : row + _ROWS].transpose(1, 2, 0)
+            digest.update(np.ascontiguousarray(rows, dtype=values.dtype.newbyteorder("<")).data)
+        return digest.hexdigest()
+    released = np.ascontiguousarray(values) if variable == "thumbnail" else encode_mask(values)
     return hashlib.sha256(released.data).hexdigest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -82,9 +83,24 @@ def put_json(store: Store, key: str, document: Mapping[str, Any]) -> None:
     sync(store.set(key, as_buffer(document)))
 
 
-def put_bytes(store: Store, key: str, data: bytes) -> None:
-    """Write an object, in one piece and without a copy."""
-    sync(store.set(key, default_buffer_prototype().buffer.from_array_like(np.frombuffer(data, np.uint8))))
+def put_parts(store: Store, key: str, parts: Collection[bytes]) -> None:
+    """Write an object of several parts, so that it is there whole or not at all."""
+    if not isinstance(store, LocalStore):
+        data = np.frombuffer(b"".join(parts), np.uint8)
+        sync(store.set(key, default_buffer_prototype().buffer.from_array_like(data)))
+        return
+    # In this thread and without putting the parts together, which would copy a whole scene.
+    path = store.root / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as file:
+            for part in parts:
+                file.write(part)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def copy(store: Store, key: str, new_key: str) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+import zarr
+from xarray.core import indexing
 from zarr.abc.store import Store
 
 from s2cmc_zarr.errors import CatalogueError, IncompleteStoreWarning
@@ -17,6 +19,7 @@ from s2cmc_zarr.release.catalogue import OnDefect
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, DTYPES, SCHEMA_VERSION
 from s2cmc_zarr.store.objects import ROOT, connect, get_json
+from s2cmc_zarr.store.reading import ShardArray, codec_of
 from s2cmc_zarr.store.records import read_records, record_coordinates
 
 
@@ -76,7 +79,7 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     complete = attributes["conversion"] == "complete"
     if complete or attributes.get("laid_out"):
         dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
-        dataset = chunk_by_scene(dataset)
+        dataset = chunk_by_scene(_read_directly(dataset, store, consolidated=complete))
         if attributes.get("packed") and "reflectance" in dataset:
             dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
     else:
@@ -97,6 +100,18 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
             IncompleteStoreWarning,
             stacklevel=2,
         )
+    return dataset
+
+
+def _read_directly(dataset: xr.Dataset, store: Store, *, consolidated: bool) -> xr.Dataset:
+    """Read the arrays of pixels past Zarr, where their layout is known."""
+    group = zarr.open_group(store, mode="r", use_consolidated=consolidated)
+    for name in DIMS:
+        array = group.get(name)
+        if name in dataset and isinstance(array, zarr.Array) and (codec := codec_of(array)):
+            variable = dataset[name].variable
+            pixels = indexing.LazilyIndexedArray(ShardArray(store, array, codec))
+            dataset = dataset.assign({name: xr.Variable(variable.dims, pixels, variable.attrs, variable.encoding)})
     return dataset
 
 

@@ -1,4 +1,4 @@
-"""Stores in S3 through obstore, which needs a third of the time of s3fs for a small request (docs/performance.md).
+"""Stores in S3 through obstore, which takes less time than s3fs for the same request (docs/performance.md).
 
 Which key, region and endpoint are meant is decided as for s3fs: by the storage options, fsspec's configuration, the
 environment and AWS's configuration files, which botocore reads.

@@ -17,10 +17,10 @@ from zarr.abc.store import Store
 
 from s2cmc_zarr.schema import FILL_VALUES
 from s2cmc_zarr.store import packing
-from s2cmc_zarr.store.objects import put_bytes
+from s2cmc_zarr.store.objects import put_parts
 from s2cmc_zarr.store.presets import Encoding
 
-_INDEX: Final = np.dtype("<u8")
+INDEX: Final = np.dtype("<u8")
 
 
 def shard_key(name: str, position: int, ndim: int) -> str:
@@ -45,10 +45,10 @@ def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any]
     """
     fill_value = packing.FILL_VALUE if values.dtype == packing.DTYPE else FILL_VALUES[name]
     shard = encode_shard(values, encoding, fill_value)
-    put_bytes(store, shard_key(name, position, values.ndim + 1), shard)
+    put_parts(store, shard_key(name, position, values.ndim + 1), shard)
 
 
-def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> bytes:
+def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> list[bytes]:
     """Encode one scene as a shard: its chunks in C order, then the index of their places and its CRC-32C.
 
     The format is that of the codec ``sharding_indexed`` of Zarr v3 (ZEP 2) with the index at the end.
@@ -63,7 +63,8 @@ def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float
 
     Returns
     -------
-    bytes
+    list of bytes
+        The parts of the shard in order.
     """
     chunk = encoding.chunks(values.shape)[1:]
     steps = [range(0, size, step) for size, step in zip(values.shape, chunk, strict=True)]
@@ -78,6 +79,6 @@ def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float
             whole[tuple(slice(size) for size in part.shape)] = part
             part = whole
         encoded.append(codec.encode(np.ascontiguousarray(part)))
-    sizes = np.array([len(part) for part in encoded], dtype=_INDEX)
-    index = np.column_stack([np.cumsum(sizes) - sizes, sizes]).astype(_INDEX).tobytes()
-    return b"".join([*encoded, index, google_crc32c.value(index).to_bytes(4, "little")])
+    sizes = np.array([len(part) for part in encoded], dtype=INDEX)
+    index = np.column_stack([np.cumsum(sizes) - sizes, sizes]).astype(INDEX).tobytes()
+    return [*encoded, index, google_crc32c.value(index).to_bytes(4, "little")]
