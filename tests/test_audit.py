@@ -198,6 +198,25 @@ def test_a_store_with_other_values_and_a_scene_that_was_not_written(sound: Plain
     assert set(found["row"]) == {2, 3}
 
 
+def test_a_damaged_store_is_audited_to_the_end(sound: PlainRelease, tmp_path: Path) -> None:
+    set_subscene(sound, 4, (0, 0, 0), -1)
+    convert(sound.write(tmp_path / "R"), tmp_path / "S.zarr")
+    for shard in (tmp_path / "S.zarr/reflectance/c/1/0/0/0", tmp_path / "S.zarr/mask/c/3/0/0"):
+        content = bytearray(shard.read_bytes())
+        content[-40:] = bytes(40)
+        shard.write_bytes(content)
+    found = audit(open_store(tmp_path / "S.zarr")).findings
+    by_check = found.groupby("check")["row"].apply(list).to_dict()
+    assert by_check == {"unreadable": [1, 3], "negative": [4]}
+
+
+def test_storage_that_fails_is_not_a_finding(sound: PlainRelease, tmp_path: Path) -> None:
+    ds = open_release(sound.write(tmp_path / "R"), on_defect="mark")
+    (tmp_path / "R" / "subscenes.zip").unlink()
+    with pytest.raises(CatalogueError, match=r"subscenes\.zip is not there, or no longer"):
+        audit(ds)
+
+
 def test_related_scenes_and_groups_that_divide_them(real_csv: Path) -> None:
     ds = open_release(real_csv)
     tiles = ds["tile"].to_series()

@@ -143,7 +143,7 @@ def agreement_rates(
         ),
     }
     result = table_dataset(tables, ("averaging", *group_dims(groups), "label"))
-    return result.assign_attrs(classes=classes, level=level, replicates=replicates, seed=seed)
+    return result.assign_attrs(found.attrs | {"classes": classes})
 
 
 def _rates(counts: xr.Dataset) -> xr.Dataset:

@@ -127,8 +127,11 @@ def audit(ds: xr.Dataset, *, progress: bool = False) -> Audit:
             positions |= set(np.flatnonzero(~scenes["converted"].values).tolist())
 
     rows = [("defect", "unknown_scene", -1, *text.split(": ", 1)) for text in ds.attrs.get("not_in_table", ())]
-    for array, problems in unreadable.items():
-        rows += [("defect", "unreadable", names.index(scene), scene, f"{array}: {p}") for scene, p in problems.items()]
+    problems = sorted((names.index(scene), array) for array, found in unreadable.items() for scene in found)
+    rows += [
+        ("defect", "unreadable", position, names[position], f"{array}: {unreadable[array][names[position]]}")
+        for position, array in problems
+    ]
     skipped = {}
     for name, check in CHECKS.items():
         if lacking := tuple(variable for variable in check.needs if variable not in ds.variables):
@@ -159,7 +162,10 @@ def _count(ds: xr.Dataset, arrays: list[str], progress: bool) -> tuple[xr.Datase
         counts = counts.assign({prefix + output: found[output].variable for output in outputs})
     try:
         (counts,) = compute(counts, progress=progress)
-    except DefectError as error:
+    except (OSError, ValueError, RuntimeError) as error:
+        # Of a damaged release or of Zarr; our other errors say that the storage or the cluster failed.
+        if isinstance(error, CatalogueError) and not isinstance(error, DefectError):
+            raise
         scene_count = ds.sizes["scene"]
         if scene_count > 1:
             halves = [slice(None, scene_count // 2), slice(scene_count // 2, None)]

@@ -68,7 +68,7 @@ def estimates(
         2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups know
         nothing of others. All of this is NaN for groups of fewer than two independent ones. Of what is not
         tested, the limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell
-        how else it might be.
+        how else it might be. The attributes say how the intervals were made.
     """
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
@@ -93,7 +93,7 @@ def estimates(
             p_value = array.copy(data=two_sided_p_value(of_drawn))
             least = 2.0 ** (1 - independent_count)
             result[f"{name}_p_value"] = p_value.where(p_value > least, least).where(known)
-    return xr.Dataset(result)
+    return xr.Dataset(result, attrs={"level": level, "method": method, "replicates": replicates, "seed": seed})
 
 
 def scene_values(counts: xr.Dataset, of: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:

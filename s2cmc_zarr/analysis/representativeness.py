@@ -96,7 +96,7 @@ def representativeness(
     )
     tables |= with_limits(found, "difference", "frequency of the tag in the part less that in the whole")
     result = table_dataset(tables | scene_counts(groups, independent), (*group_dims(groups), "attribute"))
-    return result.assign_attrs(level=level, replicates=replicates, seed=seed)
+    return result.assign_attrs(found.attrs)
 
 
 def _indicators(ds: xr.Dataset) -> tuple[xr.DataArray, list[str]]:

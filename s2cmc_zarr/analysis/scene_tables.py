@@ -63,7 +63,8 @@ def class_balance(
     )
     tables = with_limits(found, "class_fraction", "fraction of the labelled pixels")
     tables["class_count"] = (values["class_count"].sum("scene"), "pixels of the class")
-    return table_dataset(tables | scene_counts(groups, independent), (*group_dims(groups), "label"))
+    tables |= scene_counts(groups, independent)
+    return table_dataset(tables, (*group_dims(groups), "label")).assign_attrs(found.attrs)
 
 
 def cloud_cover(
@@ -116,7 +117,8 @@ def cloud_cover(
     tables["scenes"] = (values["scenes"].sum("scene"), "scenes of this cloud cover")
     tables |= with_limits(found, "mean_cover", "mean cloud cover of a scene")
     tables["median_cover"] = (_median(cover.where(groups)), "median cloud cover of a scene")
-    return table_dataset(tables | scene_counts(groups, independent), (*group_dims(groups), "cloud_cover"))
+    tables |= scene_counts(groups, independent)
+    return table_dataset(tables, (*group_dims(groups), "cloud_cover")).assign_attrs(found.attrs)
 
 
 def tag_counts(
@@ -157,7 +159,8 @@ def tag_counts(
     )
     tables = with_limits(found, "frequency", "fraction of the scenes that have the tag")
     tables["tag_scenes"] = (values["tag_scenes"].sum("scene"), "scenes that have the tag")
-    return table_dataset(tables | scene_counts(groups, independent), (*group_dims(groups), "tag"))
+    tables |= scene_counts(groups, independent)
+    return table_dataset(tables, (*group_dims(groups), "tag")).assign_attrs(found.attrs)
 
 
 def tag_co_occurrence(
@@ -199,7 +202,7 @@ def tag_co_occurrence(
     tables = {"both_scenes": (values["both"].sum("scene"), "scenes that have both tags")}
     tables |= with_limits(found, "conditional_frequency", "fraction of the scenes of the tag that have the other")
     tables |= with_limits(found, "lift", "conditional frequency / frequency of the other tag")
-    return table_dataset(tables, ("tag", "other_tag"))
+    return table_dataset(tables, ("tag", "other_tag")).assign_attrs(found.attrs)
 
 
 def class_counts(ds: xr.Dataset) -> xr.DataArray:
