@@ -204,60 +204,59 @@ def count_bands(
     width = edges.size + 1 if edges.size else 0
     count, sums, squares = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
     extreme = np.full((2, _CLASSES, len(bands)), np.float32(np.nan))
-    histogram, tables = np.zeros((_CLASSES, len(bands), width), np.uint32), np.zeros((_TABLES, width), np.uint32)
+    histogram = np.zeros((_CLASSES, len(bands), width), np.uint32)
+    tables, bits = np.empty((_CLASSES, _TABLES, width), np.uint32), np.empty((2, _CLASSES), np.int32)
     buffer, finite, bins = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.int32)
-    bits, (scale, offset, low) = np.empty(2, np.int32), uniform
+    scale, offset, low = uniform
     search = edges.size and not scale
     guide = np.empty(0, np.int64)
     if search:
         scale, offset, guide = _guide(edges)
     for band in range(len(bands)):
-        for label in range(_CLASSES):
-            total, square, before = 0.0, 0.0, 0
-            bits[0], bits[1] = 2**31 - 1, -(2**31)
-            tables[:] = 0
-            for block in range(len(bounds)):
-                start = block * _BLOCK
-                first, last = bounds[block, label], bounds[block, label + 1]
-                if first == last:
+        tables[:] = 0
+        bits[0], bits[1] = 2**31 - 1, -(2**31)
+        for block in range(len(bounds)):
+            start = block * _BLOCK
+            plane = bands[band, start : start + _BLOCK]
+            for label in range(_CLASSES):
+                where = offsets[start + bounds[block, label] : start + bounds[block, label + 1]]
+                if not where.size:
                     continue
-                plane = bands[band, start : start + _BLOCK]
-                values = buffer[: last - first]
-                if values.size == plane.size:
-                    values = plane
-                else:
-                    where = offsets[start + first : start + last]
+                values = plane
+                if where.size < plane.size:
+                    values = buffer[: where.size]
                     for index in range(where.size):
                         values[index] = plane[where[index]]
-                added_total = _sum(values)
-                if not np.isfinite(added_total):
+                total = _sum(values)
+                if not np.isfinite(total):
                     values = _finite(values, finite)
-                    added_total = _sum(values)
-                added = values.size
+                    total = _sum(values)
+                before, added = count[label, band], values.size
                 if not added:
                     continue
                 if moments:
-                    square += _square_sum(values, added_total / added)
+                    squares[label, band] += _square_sum(values, total / added)
                     if before:
-                        difference = added_total / added - total / before
-                        square += difference * difference * (before * added / (before + added))
+                        difference = total / added - sums[label, band] / before
+                        squares[label, band] += difference * difference * (before * added / (before + added))
                     smallest, largest = _extremes(values.view(np.int32))
-                    bits[0], bits[1] = min(bits[0], smallest), max(bits[1], largest)
+                    bits[0, label], bits[1, label] = min(bits[0, label], smallest), max(bits[1, label], largest)
                 if edges.size:
                     if search:
                         _searched_bins(values, edges, scale, offset, guide, bins)
                     else:
                         _uniform_bins(values, scale, offset, low, edges.size, bins)
-                    _increment(tables, bins[:added].view(np.uint32))  # an index without a sign is not checked for one
-                total += added_total
-                before += added
-            count[label, band], sums[label, band], squares[label, band] = before, total, square
-            if moments and before:
+                    # An index without a sign is not checked for one.
+                    _increment(tables[label], bins[:added].view(np.uint32))
+                count[label, band] += added
+                sums[label, band] += total
+        for label in range(_CLASSES):
+            if moments and count[label, band]:
                 for side in range(2):
-                    bits[side] ^= (bits[side] >> np.int32(31)) & np.int32(2**31 - 1)
-                extreme[:, label, band] = bits.view(np.float32)
+                    bits[side, label] ^= (bits[side, label] >> np.int32(31)) & np.int32(2**31 - 1)
+                    extreme[side, label, band] = bits[side].view(np.float32)[label]
             for table in range(_TABLES if edges.size else 0):
-                histogram[label, band] += tables[table]
+                histogram[label, band] += tables[label, table]
     return count, sums / count, squares, extreme, histogram
 
 
