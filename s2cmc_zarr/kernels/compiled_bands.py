@@ -60,7 +60,8 @@ def observed_labels(bands: _Array, mask: _Array) -> tuple[_Array, int]:
 def class_parts(labels: _Array) -> tuple[_Array, _Array]:
     """Sort the pixels of each block by class.
 
-    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first, and where each class
+    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first (not set in a block of one
+    class), and where each class
     begins and the last one ends, shape (block, class + 1).
     """
     blocks = (labels.size + _BLOCK - 1) // _BLOCK
@@ -73,6 +74,8 @@ def class_parts(labels: _Array) -> tuple[_Array, _Array]:
             counts[labels[index]] += 1
         for label in range(_CLASSES):
             bounds[block, label + 1] = bounds[block, label] + counts[label]
+        if counts.max() == stop - start:  # of one class, or unlabelled: nothing to sort
+            continue
         counts[:_CLASSES] = bounds[block, :_CLASSES]
         for index in range(start, stop):
             label = labels[index]
@@ -134,6 +137,13 @@ def _uniform_bins(values: _Array, scale: float, offset: float, low: float, last:
         position = np.floor(np.float64(values[index]) * scale + offset) - low
         position = position if position > 0 else 0.0
         bins[index] = np.int32(position if position < last else np.float64(last))
+
+
+@compiled()
+def _uniform_bins_inside(values: _Array, scale: float, offset: float, low: float, bins: _Array) -> None:
+    """The same where values are not negative and below the last edge, in half the time."""
+    for index in range(values.size):
+        bins[index] = np.int32(np.float64(values[index]) * scale + offset) - np.int32(low)
 
 
 @compiled()
@@ -212,6 +222,8 @@ def count_bands(
     guide = np.empty(0, np.int64)
     if search:
         scale, offset, guide = _guide(edges)
+    # Non-negative floats are ordered as their bits are.
+    top = np.array([edges[-1] if edges.size else 0.0], np.float32).view(np.int32)[0] - 1
     for band in range(len(bands)):
         tables[:] = 0
         bits[0], bits[1] = 2**31 - 1, -(2**31)
@@ -234,6 +246,7 @@ def count_bands(
                 before, added = count[label, band], values.size
                 if not added:
                     continue
+                inside = False
                 if moments:
                     squares[label, band] += _square_sum(values, total / added)
                     if before:
@@ -241,9 +254,12 @@ def count_bands(
                         squares[label, band] += difference * difference * (before * added / (before + added))
                     smallest, largest = _extremes(values.view(np.int32))
                     bits[0, label], bits[1, label] = min(bits[0, label], smallest), max(bits[1, label], largest)
+                    inside = smallest >= 0 and largest < top
                 if edges.size:
                     if search:
                         _searched_bins(values, edges, scale, offset, guide, bins)
+                    elif inside:
+                        _uniform_bins_inside(values, scale, offset, low, bins)
                     else:
                         _uniform_bins(values, scale, offset, low, edges.size, bins)
                     # An index without a sign is not checked for one.
