@@ -60,7 +60,8 @@ def observed_labels(bands: _Array, mask: _Array) -> tuple[_Array, int]:
 def class_parts(labels: _Array) -> tuple[_Array, _Array]:
     """Sort the pixels of each block by class.
 
-    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first, and where each class
+    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first (not set in a block of one
+    class), and where each class
     begins and the last one ends, shape (block, class + 1).
     """
     blocks = (labels.size + _BLOCK - 1) // _BLOCK
@@ -73,6 +74,8 @@ def class_parts(labels: _Array) -> tuple[_Array, _Array]:
             counts[labels[index]] += 1
         for label in range(_CLASSES):
             bounds[block, label + 1] = bounds[block, label] + counts[label]
+        if counts.max() == stop - start:  # of one class, or unlabelled: nothing to sort
+            continue
         counts[:_CLASSES] = bounds[block, :_CLASSES]
         for index in range(start, stop):
             label = labels[index]
@@ -134,6 +137,13 @@ def _uniform_bins(values: _Array, scale: float, offset: float, low: float, last:
         position = np.floor(np.float64(values[index]) * scale + offset) - low
         position = position if position > 0 else 0.0
         bins[index] = np.int32(position if position < last else np.float64(last))
+
+
+@compiled()
+def _uniform_bins_inside(values: _Array, scale: float, offset: float, low: float, bins: _Array) -> None:
+    """The same where values are not negative and below the last edge, in half the time."""
+    for index in range(values.size):
+        bins[index] = np.int32(np.float64(values[index]) * scale + offset) - np.int32(low)
 
 
 @compiled()
@@ -204,60 +214,65 @@ def count_bands(
     width = edges.size + 1 if edges.size else 0
     count, sums, squares = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
     extreme = np.full((2, _CLASSES, len(bands)), np.float32(np.nan))
-    histogram, tables = np.zeros((_CLASSES, len(bands), width), np.uint32), np.zeros((_TABLES, width), np.uint32)
+    histogram = np.zeros((_CLASSES, len(bands), width), np.uint32)
+    tables, bits = np.empty((_CLASSES, _TABLES, width), np.uint32), np.empty((2, _CLASSES), np.int32)
     buffer, finite, bins = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.int32)
-    bits, (scale, offset, low) = np.empty(2, np.int32), uniform
+    scale, offset, low = uniform
     search = edges.size and not scale
     guide = np.empty(0, np.int64)
     if search:
         scale, offset, guide = _guide(edges)
+    # Non-negative floats are ordered as their bits are.
+    top = np.array([edges[-1] if edges.size else 0.0], np.float32).view(np.int32)[0] - 1
     for band in range(len(bands)):
-        for label in range(_CLASSES):
-            total, square, before = 0.0, 0.0, 0
-            bits[0], bits[1] = 2**31 - 1, -(2**31)
-            tables[:] = 0
-            for block in range(len(bounds)):
-                start = block * _BLOCK
-                first, last = bounds[block, label], bounds[block, label + 1]
-                if first == last:
+        tables[:] = 0
+        bits[0], bits[1] = 2**31 - 1, -(2**31)
+        for block in range(len(bounds)):
+            start = block * _BLOCK
+            plane = bands[band, start : start + _BLOCK]
+            for label in range(_CLASSES):
+                where = offsets[start + bounds[block, label] : start + bounds[block, label + 1]]
+                if not where.size:
                     continue
-                plane = bands[band, start : start + _BLOCK]
-                values = buffer[: last - first]
-                if values.size == plane.size:
-                    values = plane
-                else:
-                    where = offsets[start + first : start + last]
+                values = plane
+                if where.size < plane.size:
+                    values = buffer[: where.size]
                     for index in range(where.size):
                         values[index] = plane[where[index]]
-                added_total = _sum(values)
-                if not np.isfinite(added_total):
+                total = _sum(values)
+                if not np.isfinite(total):
                     values = _finite(values, finite)
-                    added_total = _sum(values)
-                added = values.size
+                    total = _sum(values)
+                before, added = count[label, band], values.size
                 if not added:
                     continue
+                inside = False
                 if moments:
-                    square += _square_sum(values, added_total / added)
+                    squares[label, band] += _square_sum(values, total / added)
                     if before:
-                        difference = added_total / added - total / before
-                        square += difference * difference * (before * added / (before + added))
+                        difference = total / added - sums[label, band] / before
+                        squares[label, band] += difference * difference * (before * added / (before + added))
                     smallest, largest = _extremes(values.view(np.int32))
-                    bits[0], bits[1] = min(bits[0], smallest), max(bits[1], largest)
+                    bits[0, label], bits[1, label] = min(bits[0, label], smallest), max(bits[1, label], largest)
+                    inside = smallest >= 0 and largest < top
                 if edges.size:
                     if search:
                         _searched_bins(values, edges, scale, offset, guide, bins)
+                    elif inside:
+                        _uniform_bins_inside(values, scale, offset, low, bins)
                     else:
                         _uniform_bins(values, scale, offset, low, edges.size, bins)
-                    _increment(tables, bins[:added].view(np.uint32))  # an index without a sign is not checked for one
-                total += added_total
-                before += added
-            count[label, band], sums[label, band], squares[label, band] = before, total, square
-            if moments and before:
+                    # An index without a sign is not checked for one.
+                    _increment(tables[label], bins[:added].view(np.uint32))
+                count[label, band] += added
+                sums[label, band] += total
+        for label in range(_CLASSES):
+            if moments and count[label, band]:
                 for side in range(2):
-                    bits[side] ^= (bits[side] >> np.int32(31)) & np.int32(2**31 - 1)
-                extreme[:, label, band] = bits.view(np.float32)
+                    bits[side, label] ^= (bits[side, label] >> np.int32(31)) & np.int32(2**31 - 1)
+                    extreme[side, label, band] = bits[side].view(np.float32)[label]
             for table in range(_TABLES if edges.size else 0):
-                histogram[label, band] += tables[table]
+                histogram[label, band] += tables[label, table]
     return count, sums / count, squares, extreme, histogram
 
 
