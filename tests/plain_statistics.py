@@ -1,99 +1,72 @@
-"""Statistics of one scene's reflectance in each class and band."""
+"""The counts of a scene in plain NumPy and float64, in two passes: what the compiled kernels are compared with."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from s2cmc_zarr.kernels.pixels import Mask, Reflectance, count_values, has_data
-from s2cmc_zarr.schema import LABELS
+from s2cmc_zarr.schema import LABELS, UNLABELLED
 
 
-class SceneStatistics(TypedDict):
-    """What `scene_statistics` counts in one scene.
+def plain_statistics(
+    reflectance: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8], edges: npt.ArrayLike = (0.0, 0.5, 1.0)
+) -> dict[str, Any]:
+    """All that `scene_statistics` counts, but for patches and distances."""
+    values = reflectance.astype(np.float64)
+    finite = np.isfinite(values)
+    observed = (finite & (values != 0)).any(axis=0)
+    cells = [[values[b][observed & (mask == label)] for b in range(len(values))] for label in range(len(LABELS))]
+    good = [[cell[np.isfinite(cell)] for cell in row] for row in cells]
 
-    Attributes
-    ----------
-    count : numpy.ndarray
-        int64, shape (label, band): finite values, in the pixels of each class that have data.
-    mean, variance : numpy.ndarray
-        float64, shape (label, band): of these values; the variance is that of the population. NaN where there are none.
-    minimum, maximum : numpy.ndarray
-        float32, shape (label, band): of these values. NaN where there are none.
-    non_finite_count : numpy.ndarray
-        int64, shape (label, band): other values, in the pixels of each class that have data.
-    class_count : numpy.ndarray
-        int64, shape (label,): pixels of each class, with data or without.
-    unlabelled_count : numpy.ndarray
-        int64, shape (): pixels without a class, with data or without.
-    no_data_count : numpy.ndarray
-        int64, shape (): pixels without data, of whatever class or none.
-    """
+    def each(function: Any, dtype: Any = np.float64) -> npt.NDArray[Any]:
+        return np.array([[function(cell) if cell.size else np.nan for cell in row] for row in good], dtype)
 
-    count: npt.NDArray[np.int64]
-    mean: npt.NDArray[np.float64]
-    variance: npt.NDArray[np.float64]
-    minimum: npt.NDArray[np.float32]
-    maximum: npt.NDArray[np.float32]
-    non_finite_count: npt.NDArray[np.int64]
-    class_count: npt.NDArray[np.int64]
-    unlabelled_count: npt.NDArray[np.int64]
-    no_data_count: npt.NDArray[np.int64]
+    spectra = [values[:, observed & (mask == label) & finite.all(axis=0)] for label in range(len(LABELS))]
+    nothing = np.full((len(values), len(values)), np.nan)
+    return {
+        "class_count": np.array([(mask == label).sum() for label in range(len(LABELS))]),
+        "unlabelled_count": (mask == UNLABELLED).sum(),
+        "no_data_count": (~observed).sum(),
+        "count": np.array([[cell.size for cell in row] for row in good]),
+        "non_finite_count": np.array(
+            [[a.size - b.size for a, b in zip(*rows, strict=True)] for rows in zip(cells, good, strict=True)]
+        ),
+        "mean": each(np.mean),
+        "variance": each(np.var),
+        "minimum": each(np.min, np.float32),
+        "maximum": each(np.max, np.float32),
+        "histogram": np.array(
+            [
+                [np.bincount(np.searchsorted(edges, cell, side="right"), minlength=np.size(edges) + 1) for cell in row]
+                for row in good
+            ]
+        ),
+        "covariance_count": np.array([found.shape[1] for found in spectra]),
+        "covariance_mean": np.array([s.mean(axis=1) if s.size else nothing[0] for s in spectra]),
+        "covariance": np.array([np.cov(s, bias=True).reshape(nothing.shape) if s.size else nothing for s in spectra]),
+        "zero_count": (values == 0).sum(axis=(1, 2)),
+        "negative_count": (finite & (values < 0)).sum(axis=(1, 2)),
+        "saturated_count": (finite & (reflectance >= np.float32(6.5535))).sum(axis=(1, 2)),
+        "infinite_count": np.isinf(values).sum(axis=(1, 2)),
+        "nan_count": np.isnan(values).sum(axis=(1, 2)),
+    }
 
 
-def scene_statistics(reflectance: Reflectance, mask: Mask) -> SceneStatistics:
-    """Count, mean, variance, minimum and maximum of reflectance in each class and band.
-
-    Moments are taken in float64 and in two passes, first the mean and then the squared deviations from it, which does
-    not cancel as the difference of two large sums would.
-
-    Parameters
-    ----------
-    reflectance : numpy.ndarray
-        float32, shape (band, y, x).
-    mask : numpy.ndarray
-        uint8, shape (y, x).
-
-    Returns
-    -------
-    SceneStatistics
-
-    Raises
-    ------
-    CatalogueError
-        If the mask has a value that is neither a class nor 255.
-    """
-    *class_count, unlabelled_count = count_values(mask)
-    data = has_data(reflectance)
-    pixels = [np.flatnonzero(data & (mask == value)) for value in range(len(LABELS))]
-    shape = (len(LABELS), len(reflectance))
-    count = np.zeros(shape, dtype=np.int64)
-    mean, variance = np.full((2, *shape), np.nan)
-    minimum, maximum = np.full((2, *shape), np.nan, dtype=np.float32)
-    for band, plane in enumerate(reflectance):
-        flat = plane.ravel()
-        for label, where in enumerate(pixels):
-            values = flat[where]
-            if not (finite := np.isfinite(values)).all():
-                values = values[finite]
-            if not values.size:
-                continue
-            cell = label, band
-            count[cell] = values.size
-            minimum[cell], maximum[cell] = values.min(), values.max()
-            mean[cell] = values.mean(dtype=np.float64)
-            deviation = np.subtract(values, mean[cell], dtype=np.float64)
-            variance[cell] = np.square(deviation, out=deviation).mean()
-    return SceneStatistics(
-        count=count,
-        mean=mean,
-        variance=variance,
-        minimum=minimum,
-        maximum=maximum,
-        non_finite_count=np.array([where.size for where in pixels], dtype=np.int64)[:, np.newaxis] - count,
-        class_count=np.array(class_count, dtype=np.int64),
-        unlabelled_count=np.array(unlabelled_count, dtype=np.int64),
-        no_data_count=np.array(data.size - np.count_nonzero(data), dtype=np.int64),
-    )
+def plain_patches(mask: npt.NDArray[np.uint8]) -> list[list[int]]:
+    """Sizes of the patches of each class, by filling one after another."""
+    left = mask.copy()
+    sizes: list[list[int]] = [[] for _ in LABELS]
+    for (row, column), label in np.ndenumerate(mask):
+        if left[row, column] == UNLABELLED:
+            continue
+        todo, size = [(row, column)], 0
+        while todo:
+            y, x = todo.pop()
+            if 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and left[y, x] == label:
+                left[y, x] = UNLABELLED
+                size += 1
+                todo += [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        sizes[label].append(size)
+    return sizes

@@ -71,6 +71,8 @@ def statistics(ds: xr.Dataset, include: Collection[Statistic] = DEFAULT, *, bins
         If there are no scenes, an array is absent or not of the schema, or `include` or `bins` are not as above. When
         computed: if a mask has a value that is neither a class nor 255.
     """
+    if isinstance(include, str):
+        raise CatalogueError(f"include is {include!r}, expected a list of statistics such as [{include!r}]")
     asked = set(include)
     if unknown := sorted(map(str, asked - set(INCLUDED))):
         raise CatalogueError(f"there is no statistic {unknown[0]!r}; choose from: {', '.join(INCLUDED)}")
@@ -83,7 +85,7 @@ def statistics(ds: xr.Dataset, include: Collection[Statistic] = DEFAULT, *, bins
     coords = {
         "label": LABELS,
         "bin": range(len(edges.edges) + 1 if edges else 0),
-        "other_band": tuple(ds["band"].values) if "band" in ds.coords else range(ds.sizes.get("band", 0)),
+        "other_band": tuple(np.atleast_1d(ds["band"])),
         "patch_size": PATCH_SIZES,
         "distance": DISTANCE_NAMES,
     }

@@ -76,10 +76,8 @@ class ShardArray(SceneArray):
         key = shard_key(self.name, position, len(self.shape))
         try:
             for corner, data in zip(corners, _encoded(self.store, key, numbers, math.prod(grid)), strict=True):
-                place = zip(corner, self.chunk, starts, strict=True)
-                self._decode(
-                    data, box[tuple(slice(at * step - start, (at + 1) * step - start) for at, step, start in place)]
-                )
+                place = [at * step - start for at, step, start in zip(corner, self.chunk, starts, strict=True)]
+                self._decode(data, box[tuple(map(slice, place, np.add(place, self.chunk)))])
         except CatalogueError:
             raise
         except (ValueError, RuntimeError) as error:
