@@ -36,8 +36,7 @@ def test_a_clear_difference_is_found_and_equal_models_are_not_told_apart() -> No
     table = compare(copy, "one", "other", None, replicates=500)
     assert (table["f1_difference_p_value"] == 1).all()
     assert (table["f1_difference"] == 0).all()
-    # Nothing varies, which is no evidence that nothing could.
-    assert table["f1_difference_upper"].isnull().all()
+    assert (table["f1_difference_upper"] == 0).all()
 
 
 def test_pairing_removes_what_is_hard_for_both() -> None:
@@ -85,6 +84,19 @@ def test_a_few_groups_prove_nothing() -> None:
     assert bool(table["few_scenes"])
     assert (table["f1_difference"].sel(label="cloud") > 0).all()
     assert (table["f1_difference_p_value"] == 0.25).all()
+
+
+def test_scenes_without_a_mask_of_one_model_count_for_neither() -> None:
+    found = random_scores(60)
+    confusion = found["confusion"].values.copy()
+    confusion[20:, 1, :, 3] += confusion[20:, 1, :, :3].sum(axis=-1)
+    confusion[20:, 1, :, :3] = 0
+    part = found.assign(confusion=found["confusion"].copy(data=confusion))
+    table = compare(part, "model_0", "model_1", None, replicates=50)
+    assert int(table["scene_count"]) == 20
+    first = compare(found.isel(scene=slice(20)), "model_0", "model_1", None, replicates=50)
+    xr.testing.assert_allclose(table[["f1", "f1_difference"]], first[["f1", "f1_difference"]])
+    assert (table["pixel_count"] == found["confusion"].values[:20, 0, :3, :3].sum()).sel(model="model_0")
 
 
 def test_refusals() -> None:

@@ -83,7 +83,7 @@ def test_refusals(tmp_path: Path) -> None:
         load_model(f"predictions:{tmp_path}")
     np.save(tmp_path / "S2A_A.npy", MASKS[0])
     model = load_model(f"predictions:{tmp_path}")
-    with pytest.raises(CatalogueError, match="S2A_B: 0 of 1 predictions have this name, expected 1"):
+    with pytest.raises(CatalogueError, match="S2A_B: 0 predictions with this name among 1, expected 1"):
         model.predict_scene("S2A_B", reflectance=REFLECTANCE)
     with pytest.raises(CatalogueError, match=r"S2A_A.npy: shape \(5, 6\), expected \(5, 7\)"):
         model.predict_scene("S2A_A", reflectance=np.ones((13, 5, 7), np.float32))

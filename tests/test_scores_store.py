@@ -118,6 +118,20 @@ def test_parts_of_scenes_and_other_parameters_are_not_taken_for_the_same(url: Pa
     assert open_scores(url)["model"].values.tolist() == ["one 11111111", "one 22222222"]
 
 
+def test_what_one_model_needs_is_nothing_to_others(url: Path) -> None:
+    ds, calls = digested(), list[str]()
+    second = ds["mask"].copy(data=np.roll(ds["mask"].values, 1, axis=1))
+    ds = ds.assign(alt_mask=second).assign_coords(alt_mask_sha256=("scene", ["a0", "", "a2", "a3"]))
+    score(ds, [Counting("one", calls), "annotator"], store=url).compute()
+    calls.clear()
+    found = score(ds, [Counting("one", calls)], store=url).compute()
+    assert not calls
+    changed = ds.assign_coords(alt_mask_sha256=("scene", ["a0", "a1", "a2", "a3"]))
+    both = score(changed, [Counting("one", calls), "annotator"], store=url).compute()
+    assert not calls
+    np.testing.assert_array_equal(both["confusion"].sel(model=["one"]), found["confusion"])
+
+
 def test_predictions_are_kept_if_asked_for(url: Path) -> None:
     ds, calls = digested(), list[str]()
     model = Counting("one", calls)

@@ -105,7 +105,7 @@ def map_scenes(
 
 def _whole_scenes(array: xr.DataArray) -> xr.DataArray:
     """Keep blocks of whole scenes as they are; from other chunks, or none, make one of each scene."""
-    blocks = array.chunksizes
+    blocks = array.variable.chunksizes  # the coordinates may have chunks, too
     whole = bool(blocks) and all(len(blocks[dim]) == 1 for dim in array.dims if dim != "scene")
     return array if whole else array.chunk({dim: 1 if dim == "scene" else -1 for dim in array.dims})
 

@@ -61,7 +61,8 @@ def compare(
           over all groups: NaN where a group has fewer than two independent groups.
         * ``f1_scenes``, int64, dims (model, group, label): the scenes in the per-scene mean.
 
-        Also ``scene_count``, ``few_scenes`` and ``group_count`` as in `intervals`.
+        Also ``pixel_count``, ``scene_count``, ``few_scenes`` and ``group_count`` as in `intervals`: of the scenes of
+        which both models gave a mask. Others count for neither.
 
     Raises
     ------

@@ -63,7 +63,8 @@ def intervals(
 
         * For each metric, e.g. ``f1``: the metric, ``f1_lower`` and ``f1_upper``, float64 with dims (averaging, …,
           group, label) as in `metrics`; the limits are NaN where a group has fewer than two independent groups.
-        * ``f1_scenes``: the scenes in the per-scene mean.
+        * ``f1_scenes``: the scenes in the per-scene mean. ``pixel_count``: the pixels in the metrics, which are not the
+          same for models that give no mask of some scenes.
         * ``scene_count``, ``few_scenes``, ``group_count`` (independent groups) with dims (group,).
 
     Raises
@@ -120,7 +121,11 @@ def estimated(
     check_choice("method", method, get_args(Method))
     independent = independent_groups(scores)
     counts, groups, attributes = select(scores, by, classes, shadow_policy, tolerance)
-    values = groups * scene_values(counts.compute(), lambda totals: rates(totals, names))
+    counts = counts.compute()
+    if contrast is not None:
+        # A model that has masks of some scenes only, as the second annotator, is compared on these.
+        groups = groups & (counts["true"].sum("label") > 0).all("model")
+    values = groups * scene_values(counts, lambda totals: rates(totals, names))
 
     def of(sums: xr.Dataset) -> xr.Dataset:
         found = averages(sums, lambda totals: rates(totals, names))
@@ -152,6 +157,7 @@ def estimated(
             tables |= with_limits(found, difference, f"{name} of the first model less that of the second")
             tables[f"{difference}_p_value"] = (found[f"{difference}_p_value"], f"p-value of no difference of {name}")
         tables[f"{name}_scenes"] = (values[f"{name}_scenes"].sum("scene"), f"scenes in the per-scene mean of {name}")
+    tables["pixel_count"] = (values["true"].sum(["scene", "label"]), "pixels in the metrics")
     tables |= scene_counts(groups, independent)
     few = tables["scene_count"][0] < FEW_SCENES
     tables["few_scenes"] = (few, f"whether there are fewer than {FEW_SCENES} scenes")

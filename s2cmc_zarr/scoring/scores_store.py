@@ -59,10 +59,14 @@ def score_into(
     """
     store = connect(url, storage_options, read_only=False)
     check_or_make(store, url)
-    digests = pixel_digests(ds, needed_variables(models))
+    # What one model needs must not make the scores of others outdated.
+    digests = [pixel_digests(ds, needed_variables((model,))) for model in models]
     write_scenes(store, ds)
     shape = ds["mask"].sizes["y"], ds["mask"].sizes["x"]
-    kept = [KeptModel.prepare(store, model, digests, shape if keep_predictions else None) for model in models]
+    kept = [
+        KeptModel.prepare(store, model, of_model, shape if keep_predictions else None)
+        for model, of_model in zip(models, digests, strict=True)
+    ]
     lazy = count_scenes(ds, models, KeepScene(models, needed_variables(models), tuple(kept)))
     names = [str(scene) for scene in ds["scene"].values]
     done = np.array([all(name in one.done for one in kept) for name in names])

@@ -69,7 +69,7 @@ def print_probability_metrics(tables: Sequence[xr.Dataset]) -> None:
     names = ("roc_auc", "average_precision", "brier_score", "expected_calibration_error")
     frames = []
     for table in tables:
-        pooled = table.sel(averaging="pooled", drop=True)
+        pooled = table.sel(averaging="pooled", drop=True).transpose("model", ...)
         columns = {_TITLES[name]: pooled[name] for name in names}
         columns |= {"scenes": table["scene_count"], "few": table["few_scenes"]}
         frames.append(side_by_side(columns))
@@ -105,7 +105,12 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
     frame = pd.DataFrame(columns, index=pd.Index(everything["model"].values, name="model"))
     frame["n"] = everything[f"{metric}_scenes"].values
     frame["scenes"] = int(everything["scene_count"])
-    print_table(frame, f"Leaderboard: {title}, {_what(rules)}", caption=_interval_caption(rules, metric))
+    frame["Mpx"] = [f"{pixels / 1e6:.1f}" for pixels in everything["pixel_count"].values]
+    print_table(
+        frame,
+        f"Leaderboard: {title}, {_what(rules)}",
+        caption=f"{_interval_caption(rules, metric)}. Mpx: millions of pixels of which there is a prediction",
+    )
     for table in groups:
         ordered = table.sel(averaging="pooled", model=everything["model"].values)
         dims = ordered["scene_count"].dims

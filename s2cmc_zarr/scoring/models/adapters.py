@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -145,4 +146,6 @@ class Sentle:
 def _load_script(path: Path, digest: str) -> Any:  # noqa: ARG001  part of the key
     import torch
 
-    return torch.jit.load(str(path), map_location="cpu").eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated, and is what the package has
+        return torch.jit.load(str(path), map_location="cpu").eval()

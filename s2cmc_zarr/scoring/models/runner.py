@@ -116,7 +116,9 @@ class SceneModel:
             )
         bands = reflectance[self.specification.band_indices]  # a copy, which may be changed
         missing = ~has_data(reflectance)
-        for band in bands:
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = bands.sum(axis=(1, 2))
+        for band in bands[~np.isfinite(sums)]:  # usually none, and a sum is faster than a test of every pixel
             missing |= ~np.isfinite(band)
         if missing.any():
             bands[:, missing] = 0
