@@ -16,7 +16,7 @@ from s2cmc_zarr.scoring.explanation import explain
 from s2cmc_zarr.scoring.intervals import intervals
 from s2cmc_zarr.scoring.kept_scores import open_scores
 from s2cmc_zarr.scoring.metrics import metrics
-from s2cmc_zarr.scoring.models import load_model
+from s2cmc_zarr.scoring.models import Specification, check_model, load_model
 from s2cmc_zarr.scoring.probabilities import probability_curves, probability_metrics
 from s2cmc_zarr.scoring.scores import score
 from s2cmc_zarr.store import convert, export_zip, open_catalogue, open_store, verify
@@ -29,11 +29,13 @@ __all__ = [
     "DefectWarning",
     "DownloadWarning",
     "IncompleteStoreWarning",
+    "Specification",
     "__version__",
     "agreement",
     "agreement_rates",
     "audit",
     "calibrate_threshold",
+    "check_model",
     "class_balance",
     "cloud_cover",
     "compare",

@@ -93,6 +93,14 @@ def test_the_example_of_statistics_runs(tour: Path, monkeypatch: pytest.MonkeyPa
     run_python(ROOT / "docs" / "statistics.md")
 
 
+def test_the_example_of_models_prints_what_is_written(tmp_path: Path) -> None:
+    found = blocks(ROOT / "docs" / "models.md")
+    # As a file, since a model that is pickled is found by the name of its module.
+    (tmp_path / "example.py").write_text("".join(content for language, content in found if language == "python"))
+    done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "".join(content for language, content in found if language == "text")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_options_targets_and_links_exist(document: Path) -> None:
     text = document.read_text()

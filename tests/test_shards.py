@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
+from s2cmc_zarr import CatalogueError, convert, open_store
 from s2cmc_zarr.schema import FILL_VALUES
-from s2cmc_zarr.store.presets import PRESETS, WHOLE, Encoding
+from s2cmc_zarr.store.presets import PRESETS, WHOLE, Encoding, PresetName
 from s2cmc_zarr.store.shards import encode_shard, shard_key, write_shard
 
 
@@ -78,3 +81,17 @@ def test_the_bytes_are_those_that_zarr_writes() -> None:
     array[0] = values
     expected = store._store_dict[shard_key("mask", 0, 3)].to_bytes()
     assert b"".join(encode_shard(values, WHOLE, 255)) == expected
+
+
+@pytest.mark.parametrize("preset", ["balanced", "training"])
+def test_a_changed_byte_is_noticed_by_whoever_reads(replica: Path, tmp_path: Path, preset: PresetName) -> None:
+    convert(replica, tmp_path / "store.zarr", preset=preset)
+    shard = tmp_path / "store.zarr" / shard_key("reflectance", 2, 4)
+    data = bytearray(shard.read_bytes())
+    data[1000] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(CatalogueError, match="reflectance/c/2/0/0/0 is damaged"):
+        open_store(tmp_path / "store.zarr").reflectance.isel(scene=2).compute()
+    with pytest.raises(ValueError, match="checksum"):
+        xr.open_zarr(tmp_path / "store.zarr").reflectance.isel(scene=2).compute()
+    open_store(tmp_path / "store.zarr").reflectance.isel(scene=1).compute()

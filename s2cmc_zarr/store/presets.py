@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numcodecs
 from numcodecs.abc import Codec
 from numcodecs.blosc import Blosc
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.codecs.numcodecs import PCodec
 from zarr.errors import ZarrUserWarning
 
@@ -54,17 +54,17 @@ class Encoding:
         return (1, *(math.ceil(size / chunk) * chunk for size, chunk in zip(shape, chunks, strict=True)))
 
     def zarr_codecs(self, itemsize: int) -> dict[str, Any]:
-        """The codecs as arguments of `zarr.create_array`."""
+        """The codecs as arguments of `zarr.create_array`; the last is a checksum, which whoever reads verifies."""
         if self.compressor == "pcodec":
             _check_pcodec()
             with warnings.catch_warnings():
                 # That it stands in no specification is known, and why it is not the default.
                 warnings.simplefilter("ignore", ZarrUserWarning)
-                return {"serializer": PCodec(level=self.level), "compressors": None}
+                return {"serializer": PCodec(level=self.level), "compressors": Crc32cCodec()}
         codec = BloscCodec(
             cname=self.compressor, clevel=self.level, shuffle=self.shuffle, typesize=itemsize, blocksize=self.block
         )
-        return {"compressors": codec}
+        return {"compressors": [codec, Crc32cCodec()]}
 
     def codec(self) -> Codec:
         """The codec itself."""

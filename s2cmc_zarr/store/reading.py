@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
-import google_crc32c
 import numcodecs
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ from zarr.storage import LocalStore
 from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.release.dataset import SceneArray, select
 from s2cmc_zarr.store import packing
-from s2cmc_zarr.store.shards import INDEX, shard_key
+from s2cmc_zarr.store.shards import INDEX, is_intact, shard_key
 
 _Encoded: TypeAlias = bytes | memoryview | None
 
@@ -95,7 +94,11 @@ class ShardArray(SceneArray):
         """Decode a chunk into its place, where the scene's edge may cut it off."""
         if data is None:
             place[...] = self.fill_value
-        elif self.table is None and place.shape == self.chunk and place.flags.c_contiguous:
+            return
+        if not is_intact(data if isinstance(data, bytes) else bytes(data)):
+            raise ValueError("a chunk does not match its checksum")
+        data = memoryview(data)[:-4]
+        if self.table is None and place.shape == self.chunk and place.flags.c_contiguous:
             self.codec.decode(data, out=place)
         else:
             whole = np.empty(self.chunk, self.stored)
@@ -116,7 +119,8 @@ def codec_of(array: zarr.Array[Any]) -> str | None:
         configuration["index_location"] == "end"
         and tuple(configuration["index_codecs"]) == (_BYTES, {"name": "crc32c"})
         and metadata["chunk_key_encoding"]["configuration"] == {"separator": "/"}
-        and len(metadata["codecs"]) == len(inner) == 1
+        and len(metadata["codecs"]) == 1
+        and inner[1:] == [{"name": "crc32c"}]
     )
     return _CODECS.get(inner[0]["name"]) if ours else None
 
@@ -159,7 +163,7 @@ def _get(store: Store, key: str, part: ByteRequest | None) -> memoryview | None:
 
 def _places(index: bytes | memoryview, size: int, numbers: Sequence[int]) -> list[list[int]]:
     """Check the index of a shard; give start and length of chunks."""
-    if len(index) != size or google_crc32c.value(bytes(index[:-4])) != int.from_bytes(index[-4:], "little"):
+    if len(index) != size or not is_intact(bytes(index)):
         raise ValueError("its index is cut short or does not match its checksum")
     places: list[list[int]] = np.frombuffer(index[:-4], INDEX).reshape(-1, 2)[list(numbers)].tolist()
     return places

@@ -21,6 +21,8 @@ from s2cmc_zarr.store.objects import put_parts
 from s2cmc_zarr.store.presets import Encoding
 
 INDEX: Final = np.dtype("<u8")
+_CHECKSUM_SIZE: Final = 4
+_RESIDUE: Final = google_crc32c.value(b"x" + google_crc32c.value(b"x").to_bytes(_CHECKSUM_SIZE, "little"))
 
 
 def shard_key(name: str, position: int, ndim: int) -> str:
@@ -49,7 +51,7 @@ def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any]
 
 
 def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> list[bytes]:
-    """Encode one scene as a shard: its chunks in C order, then the index of their places and its CRC-32C.
+    """Encode one scene as a shard: its chunks in C order, each with its CRC-32C, then the index and its own.
 
     The format is that of the codec ``sharding_indexed`` of Zarr v3 (ZEP 2) with the index at the end.
 
@@ -79,6 +81,18 @@ def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float
             whole[tuple(slice(size) for size in part.shape)] = part
             part = whole
         encoded.append(codec.encode(np.ascontiguousarray(part)))
-    sizes = np.array([len(part) for part in encoded], dtype=INDEX)
+        encoded.append(checksum(encoded[-1]))
+    sizes = np.array([len(part) for part in encoded], dtype=INDEX).reshape(-1, 2).sum(axis=1, dtype=INDEX)
     index = np.column_stack([np.cumsum(sizes) - sizes, sizes]).astype(INDEX).tobytes()
-    return [*encoded, index, google_crc32c.value(index).to_bytes(4, "little")]
+    return [*encoded, index, checksum(index)]
+
+
+def checksum(data: bytes) -> bytes:
+    """CRC-32C of bytes, as Zarr's codec ``crc32c`` puts it behind them."""
+    crc: int = google_crc32c.value(data)
+    return crc.to_bytes(4, "little")
+
+
+def is_intact(data: bytes) -> bool:
+    """Whether bytes end in their own CRC-32C; that of both together is then always the same."""
+    return len(data) > _CHECKSUM_SIZE and bool(google_crc32c.value(data) == _RESIDUE)

@@ -120,7 +120,8 @@ class SceneModel:
             sums = bands.sum(axis=(1, 2))
         for band in bands[~np.isfinite(sums)]:  # usually none, and a sum is faster than a test of every pixel
             missing |= ~np.isfinite(band)
-        if missing.any():
+        some_missing = missing.any()
+        if some_missing:
             bands[:, missing] = 0
         if self.specification.scale != 1:
             bands *= np.float32(self.specification.scale)
@@ -130,13 +131,18 @@ class SceneModel:
         else:
             if self.specification.outputs == "logits":
                 output = softmax(output, axis=0)
-            probability = output[self.specification.cloud].sum(axis=0, dtype=np.float32)
-            probability[missing] = np.nan
+            first, *others = self.specification.cloud
+            probability = output[first].copy()
+            for other in others:
+                probability += output[other]
+            if some_missing:
+                probability[missing] = np.nan
             classify: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = getattr(
                 self.predictor, "classify", most_probable
             )
             mask = self.specification.values[classify(output)]
-        mask[missing] = UNLABELLED
+        if some_missing:
+            mask[missing] = UNLABELLED
         return Prediction(mask, probability)
 
     def _predict(self, bands: Pixels) -> npt.NDArray[Any]:
