@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
+from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset
 from s2cmc_zarr.analysis.statistics import tabulate
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import LABELS
@@ -78,6 +78,12 @@ def quantiles(statistics: xr.Dataset, by: By = None, probabilities: Sequence[flo
     return table_dataset(tables, (*group_dims(groups), "label", "band", "probability"))
 
 
+def moments(statistics: xr.Dataset, by: By = None) -> xr.Dataset:
+    """Pool moments and pixels of classes alone, whatever else was counted: `tabulate` without other dimensions."""
+    _require(statistics, "mean")
+    return tabulate(statistics.drop_dims(["bin", "other_band", "patch_size", "distance"], errors="ignore"), by)
+
+
 def normalisation(statistics: xr.Dataset, by: By = None) -> xr.Dataset:
     """Give the constants by which reflectance is normalised for training: of each band, all labelled pixels together.
 
@@ -101,8 +107,7 @@ def normalisation(statistics: xr.Dataset, by: By = None) -> xr.Dataset:
     CatalogueError
         If there are no moments or no such group.
     """
-    _require(statistics, "mean")
-    of_classes = tabulate(statistics, by).compute()
+    of_classes = moments(statistics, by).compute()
     count = of_classes["count"]
     total = count.sum("label")
     filled = total.where(total > 0)
@@ -150,7 +155,8 @@ def separability(statistics: xr.Dataset, by: By = None) -> xr.Dataset:
     """
     _require(statistics, "covariance")
     groups = members(statistics, by)
-    mean, covariance = _pooled_covariance(groups, without_scene_coords(statistics).compute())
+    pooled = tabulate(statistics.drop_dims("bin", errors="ignore"), by).compute()
+    mean, covariance = pooled["covariance_mean"], pooled["covariance"]
     bands = mean["band"].values
     of_pairs, of_all = [], []
     for one, other in PAIRS:
@@ -222,19 +228,6 @@ def _pooled_histogram(groups: xr.DataArray, histogram: xr.DataArray) -> xr.DataA
     coords = {dim: groups[dim] for dim in dims if dim in groups.coords}
     coords |= {dim: histogram[dim] for dim in ("label", "band") if dim in histogram.coords}
     return xr.DataArray(sums.reshape(*groups.shape[:-1], *sums.shape[1:]), coords, (*dims, "label", "band", "bin"))
-
-
-def _pooled_covariance(groups: xr.DataArray, scenes: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Merge means and covariances of scenes as one pass over their pixels would give them (Chan et al. 1983)."""
-    count = groups * scenes["covariance_count"]
-    total = count.sum("scene")
-    filled = total.where(total > 0)
-    mean = (count * scenes["covariance_mean"].fillna(0)).sum("scene") / filled
-    deviation = (scenes["covariance_mean"] - mean).fillna(0)
-    within = xr.dot(count, scenes["covariance"].fillna(0), dim="scene")
-    between = xr.dot(count, deviation, deviation.rename(band="other_band"), dim="scene")
-    dims = (*group_dims(groups), "label", "band")
-    return mean.transpose(*dims), ((within + between) / filled).transpose(*dims, "other_band")
 
 
 def _between(lower: Floats, upper: Floats, share: Floats) -> Floats:

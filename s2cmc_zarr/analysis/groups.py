@@ -150,7 +150,8 @@ def _derived(ds: xr.Dataset) -> dict[str, xr.DataArray]:
 
 def _values(coord: xr.DataArray) -> npt.NDArray[Any]:
     values = np.asarray(coord)
-    return values.astype(str) if values.dtype.kind == "T" else values  # which pandas does not know
+    # Strings of variable length, which pandas does not know.
+    return np.array(values.tolist(), dtype=str) if values.dtype.kind == "T" else values
 
 
 def _from_array(ds: xr.Dataset, by: xr.DataArray) -> xr.DataArray:

@@ -22,7 +22,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.release.dataset import SceneArray, select
 from s2cmc_zarr.store import packing
 from s2cmc_zarr.store.shards import INDEX, is_intact, shard_key
@@ -80,7 +80,7 @@ class ShardArray(SceneArray):
         except CatalogueError:
             raise
         except (ValueError, RuntimeError) as error:
-            raise CatalogueError(f"{key} is damaged ({error}); s2cmc verify tells which scenes are") from None
+            raise DefectError(f"{key} is damaged ({error}); s2cmc verify tells which scenes are") from None
         # Slices stay slices, of which NumPy makes no copy.
         moved = (
             slice(at[0] - start, at[-1] - start + 1)

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from s2cmc_zarr.analysis.band_tables import normalisation, quantiles, separability
+from s2cmc_zarr.analysis.band_tables import moments, normalisation, quantiles, separability
 from s2cmc_zarr.analysis.groups import By
 from s2cmc_zarr.analysis.representativeness import representativeness
 from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_occurrence, tag_counts
-from s2cmc_zarr.analysis.statistics import tabulate
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.statistics import Statistic
 from s2cmc_zarr.schema import LABELS
@@ -237,7 +236,7 @@ def _by_band(table: xr.Dataset, name: str) -> pd.DataFrame:
 
 TABLES: Final[dict[str, StatisticsTable]] = {
     "balance": StatisticsTable(class_balance, _balance, ()),
-    "means": StatisticsTable(tabulate, _means, ("moments",)),
+    "means": StatisticsTable(moments, _means, ("moments",)),
     "quantiles": StatisticsTable(quantiles, _quantiles, ("histogram",)),
     "normalisation": StatisticsTable(normalisation, _normalisation, ("moments",)),
     "separability": StatisticsTable(separability, _separability, ("covariance",)),
