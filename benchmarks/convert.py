@@ -109,7 +109,7 @@ def processes(release: Path, target: Path) -> Result:
     """This package, with a distributed cluster of processes that is up before the clock starts."""
     with (
         distributed.LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            n_workers=WORKERS, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -298,7 +298,7 @@ def test_what_is_wrong_is_one_message(
 
 
 def test_a_scheduler_elsewhere_does_the_work(run: Run, replica: Path, tmp_path: Path) -> None:
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
         assert run("convert", replica, tmp_path / "S.zarr", "--scheduler", cluster.scheduler_address)[0] == 0
         assert run("verify", tmp_path / "S.zarr", "--scheduler", cluster.scheduler_address)[0] == 0
         there = run("stats", tmp_path / "S.zarr", "--scheduler", cluster.scheduler_address)

@@ -188,7 +188,9 @@ def test_a_killed_run_is_continued_to_the_same_bytes(replica: Path, tmp_path: Pa
 def test_two_worker_processes_write_the_same_bytes(replica: Path, tmp_path: Path) -> None:
     convert(replica, tmp_path / "threads.zarr")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         pids = client.run(os.getpid)

@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import dask
@@ -45,27 +46,54 @@ def check_incomplete_or_whole(store: Path, release: Path) -> None:
         assert f"of {ds.sizes['scene']} scenes are missing" in str(caught[0].message)
 
 
+class Conversion:
+    """A conversion in a process of its own, which has imported everything and waits for a word."""
+
+    def __init__(self, release: Path, store: Path, *, overwrite: bool) -> None:
+        # Children of a fork may inherit a lock that some thread held.
+        context = multiprocessing.get_context("spawn")
+        self.ready, self.told = context.Event(), context.Event()
+        self.process = context.Process(
+            target=convert_when_told, args=(self.ready, self.told, release, store, overwrite), daemon=True
+        )
+        self.process.start()
+
+    def begin(self) -> None:
+        assert self.ready.wait(60)
+        self.told.set()
+
+    def end(self) -> int | None:
+        self.process.join(60)
+        return self.process.exitcode
+
+
+def convert_when_told(ready: Event, told: Event, release: Path, store: Path, overwrite: bool) -> None:
+    ready.set()
+    if told.wait(120):
+        convert(release, store, overwrite=overwrite)
+
+
 def test_a_process_is_killed_at_random_moments(release: Path, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["s2cmc_zarr"])
     moments = np.random.default_rng(20)
     store, killed, runs = tmp_path / "S.zarr", 0, 0
-    convert_once = context.Process(target=convert, args=(release, tmp_path / "warm.zarr"))
+    whole = Conversion(release, tmp_path / "whole.zarr", overwrite=False)
+    following = Conversion(release, store, overwrite=False)
+    whole.begin()
     begun = time.monotonic()
-    convert_once.start()
-    convert_once.join()
+    assert whole.end() == 0
     needed = time.monotonic() - begun
     while killed < KILLS and runs < 10 * KILLS:
         runs += 1
         # Often begun anew, so that every phase has its share.
-        process = context.Process(target=convert, args=(release, store), kwargs={"overwrite": runs % 4 == 0})
-        process.start()
+        conversion, following = following, Conversion(release, store, overwrite=(runs + 1) % 4 == 0)
+        conversion.begin()
         time.sleep(moments.uniform(0, needed))
-        if process.is_alive():
-            process.kill()
-        process.join()
-        killed += process.exitcode == -signal.SIGKILL
+        conversion.process.kill()
+        exitcode = conversion.end()
+        assert exitcode in (0, -signal.SIGKILL)
+        killed += exitcode == -signal.SIGKILL
         check_incomplete_or_whole(store, release)
+    following.process.kill()
     assert killed == KILLS
     convert(release, store)
     assert verify(store, release).passed
@@ -76,7 +104,7 @@ def test_workers_are_killed_at_random_moments(release: Path, tmp_path: Path) -> 
     killed, stop = [0], threading.Event()
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster),
     ):
 

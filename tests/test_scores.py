@@ -206,7 +206,9 @@ def test_braaten_on_real_pixels() -> None:
 def test_processes_of_a_cluster_give_the_same() -> None:
     ds = synthetic()
     expected = statistics(ds).compute(), score(ds, "braaten").compute(), score(ds, Darkness()).compute()
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+    )
     with cluster, distributed.Client(cluster):
         found = dask.base.compute(statistics(ds), score(ds, "braaten"), score(ds, Darkness()))
         table = tabulate(statistics(ds), "difficulty").compute()

@@ -153,7 +153,9 @@ def test_predictions_are_kept_if_asked_for(url: Path) -> None:
 def test_processes_of_a_cluster_write(url: Path) -> None:
     ds = digested()
     expected = score(ds, "braaten").compute()
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+    )
     with cluster, distributed.Client(cluster):
         xr.testing.assert_identical(score(ds, "braaten", store=url).compute(), expected)
     xr.testing.assert_identical(score(ds, "braaten", store=url).compute(), expected)
