@@ -60,9 +60,8 @@ def observed_labels(bands: _Array, mask: _Array) -> tuple[_Array, int]:
 def class_parts(labels: _Array) -> tuple[_Array, _Array]:
     """Sort the pixels of each block by class.
 
-    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first (not set in a block of one
-    class), and where each class
-    begins and the last one ends, shape (block, class + 1).
+    Gives their offsets in the block, uint16, shape (pixel,), those of the first class first (a block of one class has
+    none), and where each class begins and the last one ends, shape (block, class + 1).
     """
     blocks = (labels.size + _BLOCK - 1) // _BLOCK
     offsets, bounds = np.empty(labels.size, np.uint16), np.zeros((blocks, _CLASSES + 1), np.int64)
