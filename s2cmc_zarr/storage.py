@@ -13,6 +13,7 @@ import aiohttp
 import fsspec
 from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.retrying import StorageError, attempt, status_of
@@ -33,11 +34,14 @@ def open_file_system(
     Raises
     ------
     CatalogueError
-        If there is no such file system, its package is not installed, or the URL contains a password.
+        If there is no such file system, its package is not installed, or the URL contains a password or no host.
     """
     options = file_system_options(url, storage_options)
     try:
-        urlsplit(url).port  # noqa: B018  # raises ValueError
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises ValueError
+        if parts.scheme in ("http", "https") and not parts.hostname:
+            raise ValueError("names no host")
         fs, path = fsspec.url_to_fs(url, **options)
     except ImportError as error:
         raise CatalogueError(missing_package(url, error)) from None
@@ -115,9 +119,12 @@ def size(fs: fsspec.AbstractFileSystem, path: str) -> int:
     Raises
     ------
     FileNotFoundError
-        If it is not there; if access is denied, that is a `StorageError`.
+        If it is not there; if access is denied, or it is a pipe or a device, that is a `StorageError`.
     """
-    found: int | None = attempt(f"read {path}", _info, fs, path)["size"]
+    info = attempt(f"read {path}", _info, fs, path)
+    if info.get("type") == "other":
+        raise StorageError(f"cannot read {path}: is no regular file")
+    found: int | None = info["size"]
     if found is None:
         raise StorageError(f"cannot read {path}: the server does not say how large it is")
     return found
@@ -138,14 +145,18 @@ def open_file(fs: fsspec.AbstractFileSystem, path: str) -> io.BufferedReader:
 
 
 def find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, int]:
-    """List all files below a folder, with their sizes; none, if it is not there or the file system has no folders."""
+    """List all files below a folder, with their sizes; none, if it is not there or the file system has no folders.
+
+    Of a local folder neither pipes and devices nor links to what is not there.
+    """
     if isinstance(fs, HTTPFileSystem):
         return {}
     try:
         found: Mapping[str, Mapping[str, Any]] = attempt(f"list {path}", fs.find, path, detail=True)
     except FileNotFoundError:
         return {}
-    return {name: int(info["size"] or 0) for name, info in found.items()}
+    local = isinstance(fs, LocalFileSystem)
+    return {name: int(info["size"] or 0) for name, info in found.items() if not local or Path(name).is_file()}
 
 
 class _RangeFile(io.RawIOBase):

@@ -60,6 +60,12 @@ def test_a_zip64_is_read() -> None:
     assert members["a.npy"].read(MEMORY, 100) == b"content"
 
 
+def test_a_zip_without_members_is_no_component() -> None:
+    stream = io.BytesIO()
+    zipfile.ZipFile(stream, "w").close()
+    assert list_members(MEMORY, in_memory("thumbnails", stream.getvalue()), "thumbnails") is None
+
+
 def test_a_zip_that_was_cut_short_is_damaged(plain: PlainRelease, tmp_path: Path) -> None:
     fs, root = open_file_system(str(plain.write(tmp_path)))
     members = list_members(fs, root, "masks")

@@ -331,6 +331,22 @@ def test_control_c_leaves_a_store_that_says_it_is_incomplete(replica: Path, tmp_
     assert json.loads((store / "zarr.json").read_text())["attributes"]["conversion"] == "incomplete"
 
 
+@pytest.mark.parametrize("function", ["get_command", "open_release"])
+def test_control_c_is_130_without_a_traceback(replica: Path, function: str) -> None:
+    code = (
+        "import signal, sys, s2cmc_zarr.cli\n"
+        "def interrupt(frame, event, _):\n"
+        f"    if event == 'call' and frame.f_code.co_name == {function!r}:\n"
+        "        sys.setprofile(None)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "sys.argv = ['s2cmc', 'stats', sys.argv[1]]\n"
+        "sys.setprofile(interrupt)\n"
+        "s2cmc_zarr.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, replica], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_the_demo_goes_the_whole_way_and_again(run: Run, tmp_path: Path) -> None:
     code, out, err = run("demo", tmp_path / "demo", "--scenes", 8, "--size", 64)
     assert (code, err) == (0, "")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 from pathlib import Path
 
 import distributed
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from PIL import Image
 
 from releases import PlainRelease, npy, one_hot
 from s2cmc_zarr import (
@@ -27,7 +30,7 @@ from s2cmc_zarr import (
     open_store,
     verify,
 )
-from s2cmc_zarr.release.catalogue import Release
+from s2cmc_zarr.release.catalogue import OnDefect, Release
 from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
 from s2cmc_zarr.store.claim import claim
 from s2cmc_zarr.store.objects import connect
@@ -135,7 +138,7 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(plain: PlainRelease, 
     at = broken.index(f"{plain.scenes[3]}.npy".encode()) + 1000
     broken[at] ^= 0xFF
     path.write_bytes(broken)
-    with pytest.raises(DefectError, match=plain.scenes[3]):
+    with pytest.raises(DefectError, match=rf"(?s){plain.scenes[3]}.*the same command goes on.*--on-defect skip"):
         convert(tmp_path / "release", other)
     with pytest.warns(IncompleteStoreWarning, match=r"of 5 scenes are missing, the first is S2A.*convert again"):
         incomplete = open_store(other)
@@ -289,12 +292,12 @@ def test_what_does_not_match_is_refused_and_not_touched(plain: PlainRelease, sto
     other = PlainRelease(scenes=plain.scenes[:3])
     with pytest.raises(CatalogueError, match=r"has other content\. Choose another store, or --overwrite"):
         convert(other.write(tmp_path / "three"), store)
-    with pytest.raises(CatalogueError, match="scene_size"):
+    with pytest.raises(CatalogueError, match="converted from another source: scene_size"):
         convert(PlainRelease(size=33).write(tmp_path / "larger"), store)
     plain.files["subscenes"][f"{plain.scenes[0]}.npy"] = npy(plain.subscenes[plain.scenes[1]])
     with pytest.raises(CatalogueError, match="subscenes has other content"):
         convert(plain.write(tmp_path / "changed"), store)
-    with pytest.raises(CatalogueError, match="on_defect"):
+    with pytest.raises(CatalogueError, match="converted with other options: on_defect is 'raise' there"):
         convert(tmp_path / "release", store, on_defect="mark")
     assert contents(store) == before
     convert(tmp_path / "changed", store, overwrite=True)
@@ -306,6 +309,45 @@ def test_unpacked_and_zipped_releases_are_the_same_source(plain: PlainRelease, s
     folder = plain.write(tmp_path / "folder", unpacked=("subscenes", "masks", "alt_masks", "shapefiles", "thumbnails"))
     assert convert(folder, store).written == ()
     assert verify(store, folder).passed
+
+
+@pytest.mark.parametrize("on_defect", ["raise", "skip"])
+def test_without_subscenes_and_masks_there_is_nothing_to_convert(
+    plain: PlainRelease, real_csv: Path, tmp_path: Path, on_defect: OnDefect
+) -> None:
+    for component in ("subscenes", "masks"):
+        plain.files[component].clear()
+    source = plain.write(tmp_path / "release")
+    with zipfile.ZipFile(source / "masks.zip", "w"):
+        pass
+    for release in (source, real_csv):
+        with pytest.raises(CatalogueError, match="has neither subscenes nor masks that can be read"):
+            convert(release, tmp_path / "S.zarr", on_defect=on_defect)
+    assert not (tmp_path / "S.zarr").exists()
+
+
+def test_a_thumbnail_of_another_size_is_not_written(plain: PlainRelease, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (9, 8)).save(stream, "PNG")
+    plain.files["thumbnails"][f"{plain.scenes[2]}.png"] = stream.getvalue()
+    source = plain.write(tmp_path / "release")
+    with pytest.raises(DefectError, match=f"{plain.scenes[2]}.png: 8 × 9 pixels, expected 8 × 8"):
+        convert(source, tmp_path / "S.zarr")
+    done = convert(source, tmp_path / "S.zarr", on_defect="mark", overwrite=True)
+    assert list(done.defects) == [plain.scenes[2]]
+    assert [scene for scene, _, _ in verify(tmp_path / "S.zarr").differences] == [plain.scenes[2]]
+
+
+def test_places_that_cannot_become_a_store_are_named(plain: PlainRelease, tmp_path: Path) -> None:
+    source = plain.write(tmp_path / "release")
+    for target, message in (
+        ("", "the path of the store is empty"),
+        (source / "masks.zip", "is no store|zip"),
+        (source / "classification_tags.csv", "classification_tags.csv is a file, expected the folder of a store"),
+        ("/proc/S.zarr", "cannot write to .*/proc/S.zarr: No such file or directory"),
+    ):
+        with pytest.raises(CatalogueError, match=message):
+            convert(source, target)
 
 
 def test_other_peoples_files_are_never_replaced(plain: PlainRelease, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,8 +281,28 @@ def test_ids_that_the_table_does_not_know_are_defects(plain: PlainRelease, tmp_p
 def test_the_first_header_is_checked_before_memory_is_taken(plain: PlainRelease, tmp_path: Path) -> None:
     header = npy(np.zeros((1, 1, 13), "<f4"))[:128].replace(b"(1, 1, 13)", b"(9999999, 9999999, 13)")
     plain.files["subscenes"][f"{plain.scenes[0]}.npy"] = header[:127] + b"\n" + bytes(100)
+    with pytest.raises(DefectError, match="228 bytes, expected 53,376 for 32 × 32 pixels"):
+        open_release(plain.write(tmp_path / "one"))
+    for scene in plain.scenes:
+        plain.files["subscenes"][f"{scene}.npy"] = header[:127] + b"\n" + bytes(100)
+    plain.files["masks"].clear()
+    plain.files["alt_masks"].clear()
     with pytest.raises(DefectError, match=r"shape \(9999999, 9999999, 13\), expected \(row, column, 13\)"):
-        open_release(plain.write(tmp_path))
+        open_release(plain.write(tmp_path / "all"))
+
+
+@pytest.mark.parametrize("shape", [b"(600, 600, 13)", b"(True, 32, 13)", b"(32, -32, 13)"])
+def test_the_size_is_that_of_most_scenes_and_not_of_the_first_header(
+    plain: PlainRelease, tmp_path: Path, shape: bytes
+) -> None:
+    name = f"{plain.scenes[0]}.npy"
+    good = plain.files["subscenes"][name]
+    padded = good[:128].replace(b"(32, 32, 13)", shape)
+    plain.files["subscenes"][name] = padded[:127].rstrip().ljust(127) + b"\n" + good[128:]
+    ds = open_release(plain.write(tmp_path))
+    check_values(ds.isel(scene=slice(1, None)), plain)
+    with pytest.raises(DefectError, match=f"{name}: shape .*, expected"):
+        ds["reflectance"].isel(scene=0).load()
 
 
 def test_a_member_that_inflates_to_more_than_it_says_is_refused(plain: PlainRelease, tmp_path: Path) -> None:
@@ -339,12 +362,68 @@ def test_unknown_names_of_alt_masks_and_thumbnails_are_accepted(plain: PlainRele
     check_values(open_release(plain.write(tmp_path)), plain)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + bytes(50)])
-def test_a_thumbnail_that_is_no_image_is_an_error(plain: PlainRelease, tmp_path: Path, content: bytes) -> None:
+def png(rows: int, columns: int, claimed: int | None = None) -> bytes:
+    """A PNG that may claim to be a square of other size than it is."""
+    stream = io.BytesIO()
+    Image.new("RGB", (columns, rows)).save(stream, "PNG")
+    data = stream.getvalue()
+    if claimed is None:
+        return data
+    header = b"IHDR" + struct.pack(">2I", claimed, claimed) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not an image of a known format; 0 bytes"),
+        (b"not an image", "not an image of a known format; 12 bytes"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "not an image of a known format; 58 bytes"),
+        (png(8, 8)[:48], "not a whole image"),
+        (png(8, 9), "8 × 9 pixels, expected 8 × 8 as the first"),
+        (png(8, 8, 5000), "5,000 × 5,000 pixels, expected at most 4096 a side"),
+        (png(8, 8, 10000), "claims many millions of pixels|10,000 × 10,000 pixels"),
+        (png(8, 8, 60000), "claims many millions of pixels"),
+    ],
+)
+def test_a_thumbnail_that_is_no_image_is_an_error(
+    plain: PlainRelease, tmp_path: Path, content: bytes, message: str
+) -> None:
     plain.files["thumbnails"][f"{plain.scenes[1]}.png"] = content
     ds = open_release(plain.write(tmp_path))
-    with pytest.raises(DefectError, match=f"{plain.scenes[1]}.png: not an image"):
+    with pytest.raises(DefectError, match=f"{plain.scenes[1]}.png: {message}"):
         ds["thumbnail"].load()
+
+
+def test_scenes_without_thumbnail_are_counted(plain: PlainRelease, tmp_path: Path) -> None:
+    for number in (0, 2):
+        del plain.files["thumbnails"][f"{plain.scenes[number]}.png"]
+    ds = open_release(plain.write(tmp_path))
+    assert ds.attrs["lacking"] == ["thumbnails of 2 scenes"]
+    assert not ds["thumbnail"].values[[0, 2]].any()
+
+
+def test_what_is_no_file_is_not_read(plain: PlainRelease, tmp_path: Path) -> None:
+    folder = plain.write(tmp_path / "R", unpacked=("subscenes",))
+    (folder / "subscenes" / f"{plain.scenes[0]}.npy").unlink()
+    (folder / "subscenes" / f"{plain.scenes[0]}.npy").symlink_to(tmp_path / "nowhere")
+    (folder / "subscenes" / f"{plain.scenes[1]}.npy").unlink()
+    os.mkfifo(folder / "subscenes" / f"{plain.scenes[1]}.npy")
+    ds = open_release(folder)
+    assert ds["scene"].values.tolist() == list(plain.scenes[2:])
+    (folder / "classification_tags.csv").unlink()
+    os.mkfifo(folder / "classification_tags.csv")
+    with pytest.raises(CatalogueError, match=r"classification_tags\.csv: is no regular file"):
+        open_release(folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("", "the path of the release is empty"), ("http://", "http://: names no host"), ("https:///x", "names no host")],
+)
+def test_places_that_are_none(source: str, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        open_release(source)
 
 
 def test_elsewhere_there_is_no_release(tmp_path: Path) -> None:

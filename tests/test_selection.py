@@ -10,6 +10,8 @@ from s2cmc_zarr.release.selection import select_scenes
 from s2cmc_zarr.release.tags import read_tags
 from s2cmc_zarr.schema import TAGS
 
+TOO_DEEP = "(nested too deeply|too many nested parentheses).*; expected an expression"
+
 
 @pytest.fixture(scope="module")
 def table(real_csv: Path) -> pd.DataFrame:
@@ -30,6 +32,12 @@ def test_expressions_choose_what_plain_pandas_chooses(table: pd.DataFrame) -> No
         & (table["platform"] != "S2A"),
         "20 < cloud_percent <= 80": (table["cloud_percent"] > 20) & (table["cloud_percent"] <= 80),
         "dataset != 'thin'": table["dataset"] != "thin",
+        "dataset != 'thin & thick'": table["dataset"] != "thin & thick",
+        "difficulty > 3 & thin": (table["difficulty"] > 3) & table["thin"],
+        "~`snow/ice` | thin & tile not in ('37LDJ', '53HLD')": ~table["snow/ice"]
+        | (table["thin"] & ~table["tile"].isin(["37LDJ", "53HLD"])),
+        "cloud_percent + 2 * shadow_percent > 100 / 2 - -1": table["cloud_percent"] + 2 * table["shadow_percent"] > 51,
+        " and ".join(["thin"] * 5000): table["thin"],
     }.items():
         assert select_scenes(table, expression) == table.index[expected].tolist(), expression
 
@@ -65,7 +73,29 @@ def test_ids_and_files_of_ids(table: pd.DataFrame, tmp_path: Path) -> None:
         ("__import__('os').system('true')", "expected an expression"),
         ("scene.map(print)", "expected an expression"),
         ("thin.values.sum() > 0", "expected an expression"),
-        ("thin = 1", "expected an expression|true or false"),
+        ("thin = 1", "invalid syntax.*; expected an expression"),
+        ("thin or (", "was never closed; expected an expression"),
+        ("1/0", "division by zero; expected an expression"),
+        ("'a' * 10000000000 == tile", "arithmetic with what is no number"),
+        ("difficulty ** 9 > 1", "'difficulty \\*\\* 9' is not part of such an expression"),
+        ("[tag for tag in thin]", "is not part of such an expression"),
+        ("not difficulty", "is not true or false of a scene"),
+        ("37 in tile", "expected an expression"),
+        pytest.param(
+            "not " * 3000 + "thin",
+            TOO_DEEP,
+            id="many nots",
+        ),
+        pytest.param(
+            "(" * 3000 + "thin" + ")" * 3000,
+            TOO_DEEP,
+            id="many brackets",
+        ),
+        pytest.param(
+            "+".join(["difficulty"] * 5000) + " > 1",
+            TOO_DEEP,
+            id="a long sum",
+        ),
     ],
 )
 def test_what_is_no_choice_is_refused(table: pd.DataFrame, scenes: str, message: str) -> None:

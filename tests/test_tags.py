@@ -115,6 +115,8 @@ def test_bad_rows_are_named(plain: PlainRelease, column: str, value: object, mes
         (lambda text: text.replace(b"snow/ice", b"snow"), "missing: snow/ice; unknown: snow"),
         (lambda text: text.replace(b"thin,thick", b"thick,thin"), "in another order"),
         (lambda text: b"\xef\xbb\xbf" + text.replace(b"index,", b"index2,"), "missing: index"),
+        (lambda text: text.replace(b",", b";"), r"found none of the 33 published columns, but 'index;.*by commas$"),
+        (lambda text: text + b"a,b" * 40 + b"\n", r"saw \d+\)$"),
         (lambda text: text.splitlines(keepends=True)[0], "no rows"),
         (lambda _: b"", "not a CSV file"),
         (lambda _: b"\xff\xfe\x00", "not a CSV file"),

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 
-from releases import PlainRelease, npy
-from s2cmc_zarr import convert, verify
+from releases import SCENES, PlainRelease, npy
+from s2cmc_zarr import CatalogueError, convert, verify
+from s2cmc_zarr.schema import BAND_NAMES, DIMS
 
 
 @pytest.fixture
@@ -69,7 +75,85 @@ def test_a_changed_coordinate_is_found(store: Path, name: str) -> None:
     values = np.asarray(array[...])
     values[1] = values[0] if name == "footprint" else ~values[1] if values.dtype == bool else values[1] + 1
     array[...] = values
-    assert verify(store, store.parent / "release").differences == [("", name, "differs from the release")]
+    by_digest = ("", name, "is not what was converted: its SHA-256 differs")
+    assert verify(store).differences == [by_digest]
+    assert verify(store, store.parent / "release").differences == [by_digest, ("", name, "differs from the release")]
+
+
+@pytest.mark.parametrize("name", ["shadows_marked", "defects", "converted", "mask_sha256"])
+def test_changed_bookkeeping_is_found(store: Path, name: str) -> None:
+    array = zarr.open_array(store, path=name, mode="r+")
+    values = np.asarray(array[...])
+    values[1] = not values[1] if values.dtype == bool else "another"
+    array[...] = values
+    assert ("", name, "is not what was converted: its SHA-256 differs") in verify(store).differences
+
+
+def test_a_lost_coordinate_is_found(store: Path) -> None:
+    shutil.rmtree(store / "difficulty" / "c")
+    assert verify(store).differences == [("", "difficulty", "is not what was converted: its SHA-256 differs")]
+    (store / "difficulty" / "zarr.json").unlink()
+    assert [name for _, name, _ in verify(store).differences] == ["difficulty"]
+
+
+@pytest.mark.parametrize("name", ["scene", "x", "tags", "time"])
+def test_a_damaged_coordinate_is_named(store: Path, name: str) -> None:
+    (path,) = (path for path in (store / name / "c").rglob("*") if path.is_file())
+    path.write_bytes(path.read_bytes()[:-3] + b"\0\1\2")
+    with pytest.raises(CatalogueError, match=f"coordinate '{name}' cannot be read .*convert again with --overwrite"):
+        verify(store)
+    convert(store.parent / "release", store, overwrite=True)
+    assert verify(store).passed
+
+
+def test_arrays_are_those_of_the_schema(store: Path) -> None:
+    root = json.loads((store / "zarr.json").read_text())
+    root["consolidated_metadata"]["metadata"]["mask"] |= {"data_type": "int8", "fill_value": -1}
+    (store / "zarr.json").write_text(json.dumps(root))
+    assert [(name, what) for _, name, what in verify(store).differences] == [
+        ("mask", "its zarr.json is absent, or is not what the store's own says of it"),
+        ("mask", "is int8 with fill value -1, expected uint8 with 255"),
+    ]
+
+
+def test_a_lost_array_is_found(store: Path) -> None:
+    shutil.rmtree(store / "reflectance")
+    assert [name for _, name, _ in verify(store).differences] == ["reflectance"]
+
+
+def test_damage_is_told_without_the_bytes(store: Path) -> None:
+    path = store / "mask" / "c" / "2" / "0" / "0"
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    ((_, _, what),) = verify(store).differences
+    assert "cannot be read" in what
+    assert "b'" not in what
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"[1]"])
+def test_a_damaged_root_is_no_absent_store(store: Path, content: bytes) -> None:
+    (store / "zarr.json").write_bytes(content)
+    for use in (verify, lambda path: convert(store.parent / "release", path)):
+        with pytest.raises(CatalogueError, match=r"its zarr.json is damaged, expected JSON; copy the store again"):
+            use(store)
+
+
+def test_a_complete_store_has_consolidated_metadata(store: Path) -> None:
+    root = json.loads((store / "zarr.json").read_text())
+    del root["consolidated_metadata"]
+    (store / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(CatalogueError, match=r"its metadata cannot be read \(Consolidated metadata.*--overwrite"):
+        verify(store)
+
+
+def test_digests_of_coordinates_are_as_documented(store: Path) -> None:
+    digests = zarr.open_group(store, mode="r").attrs["coordinates_sha256"]
+    assert isinstance(digests, dict)
+    assert set(digests) == {path.parent.name for path in store.glob("*/zarr.json")} - set(DIMS)
+    bands = b'[["band"], "string", [13]]\n' + b"".join(name.encode() + b"\0" for name in BAND_NAMES)
+    times = pd.to_datetime([scene[11:26] for scene in SCENES])
+    seconds = struct.pack("<5q", *[int((time - pd.Timestamp(0)).total_seconds()) for time in times])
+    assert digests["band"] == hashlib.sha256(bands).hexdigest()
+    assert digests["time"] == hashlib.sha256(b'[["scene"], "<i8", [5]]\n' + seconds).hexdigest()
 
 
 def test_another_release_is_found_different(plain: PlainRelease, store: Path, tmp_path: Path) -> None:

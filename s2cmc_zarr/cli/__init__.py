@@ -51,6 +51,8 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (CatalogueError, OSError) as error:
         errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)

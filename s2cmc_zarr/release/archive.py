@@ -224,10 +224,11 @@ def _list_zip(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
     try:
         with file, zipfile.ZipFile(file) as archive:
             entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
-            ends = [*(entry.header_offset for entry in entries[1:]), archive.start_dir]
+            ends = [*(entry.header_offset for entry in entries), archive.start_dir][1:]
     except (zipfile.BadZipFile, EOFError, struct.error) as error:
         raise CatalogueError(f"{path} is not a whole zip archive ({error}); download it again") from None
-    return list(_check_entries(path, entries, ends))
+    # As a folder without files, a zip without members is no component.
+    return list(_check_entries(path, entries, ends)) or None
 
 
 def _check_entries(path: str, entries: Iterable[zipfile.ZipInfo], ends: Iterable[int]) -> Iterator[Member]:

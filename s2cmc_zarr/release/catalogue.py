@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import fsspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
 from s2cmc_zarr import storage
 from s2cmc_zarr.errors import CatalogueError, DefectError
@@ -26,12 +24,10 @@ from s2cmc_zarr.release.footprints import Footprint
 from s2cmc_zarr.release.inspection import Defects
 from s2cmc_zarr.release.masks import count_labels, decode_mask
 from s2cmc_zarr.release.npy import HEADER_LIMIT, read_array, read_rows
+from s2cmc_zarr.release.thumbnails import FILE_LIMIT, decode_thumbnail
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE, UNLABELLED
 
 OnDefect: TypeAlias = Literal["raise", "skip", "mark"]
-
-_THUMBNAIL_LIMIT: Final = 32 * 2**20
-_THUMBNAIL_SIDE: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,8 @@ class Release:
     fs : fsspec.AbstractFileSystem
     size : tuple of int
         Rows and columns of a scene.
+    thumbnail_size : tuple of int or None
+        Rows and columns of a thumbnail; None if the release has none.
     table : pandas.DataFrame
         The tag table (see `tags.read_tags`) of the scenes that are there.
     members : mapping
@@ -63,6 +61,7 @@ class Release:
 
     fs: fsspec.AbstractFileSystem
     size: tuple[int, int]
+    thumbnail_size: tuple[int, int] | None
     table: pd.DataFrame
     members: dict[str, dict[str, Member]]
     footprints: Mapping[str, Footprint] | None
@@ -107,7 +106,8 @@ class Release:
         listing = {component: list_members(fs, root, component) for component in components}
         found = {name: members for name, members in listing.items() if members is not None}
         by_scene = {name: inspection.by_scene(name, members) for name, members in found.items()}
-        size = inspection.scene_size(fs, by_scene, tolerant=on_defect != "raise")
+        size = inspection.scene_size(fs, by_scene)
+        thumbnail_size = inspection.thumbnail_size(fs, by_scene)
         published = hashlib.md5(csv, usedforsecurity=False).hexdigest() == tag_table.PUBLISHED_MD5
         if published and size != (SCENE_SIZE, SCENE_SIZE):
             raise CatalogueError(f"scenes have {size[0]} × {size[1]} pixels, those of the published table 1022 × 1022")
@@ -123,7 +123,9 @@ class Release:
         digests = {name: fingerprint(members.values()) for name, members in found.items()}
         digests[tag_table.FILE_NAME] = hashlib.sha256(csv).hexdigest()
 
-        release = cls(fs, size, table.loc[present], by_scene, footprints, lacking, defects, on_defect, digests)
+        release = cls(
+            fs, size, thumbnail_size, table.loc[present], by_scene, footprints, lacking, defects, on_defect, digests
+        )
         if on_defect == "raise" and defects:
             raise DefectError(describe_defects(defects))
         if on_defect != "raise":
@@ -196,16 +198,14 @@ class Release:
         Raises
         ------
         DefectError
-            If it is not an image.
+            If it is not an image, or has another size than the first.
         """
         member = self._member("thumbnails", scene)
-        try:
-            with Image.open(io.BytesIO(member.read(self.fs, _THUMBNAIL_LIMIT))) as image:
-                if max(image.size) > _THUMBNAIL_SIDE:
-                    raise DefectError(f"{member.name}: {image.size} pixels, expected at most {_THUMBNAIL_SIDE} a side")
-                return np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
-            raise DefectError(f"{member.name}: not an image ({error})") from None
+        thumbnail = decode_thumbnail(member.read(self.fs, FILE_LIMIT), member.name)
+        if thumbnail.shape[:2] != self.thumbnail_size:
+            found, expected = (" × ".join(map(str, size or ())) for size in (thumbnail.shape[:2], self.thumbnail_size))
+            raise DefectError(f"{member.name}: {found} pixels, expected {expected} as the first")
+        return thumbnail
 
     def check_masks(self) -> None:
         """Read every mask, unless that was done on opening, and raise `DefectError` if anything is wrong with any."""

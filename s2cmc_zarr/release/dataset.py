@@ -10,7 +10,6 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from s2cmc_zarr.errors import DefectError
 from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.release.inspection import NOT_IN_TABLE
 from s2cmc_zarr.release.tags import PERCENT_COLUMNS
@@ -93,8 +92,6 @@ class ReleaseArray(SceneArray):
         values = read_scene(self.release, self.variable, scene)
         if values is None:
             values = np.full(self.shape[1:], FILL_VALUES[self.variable], self.dtype)
-        if values.shape != self.shape[1:]:
-            raise DefectError(f"{scene}: {self.variable} has shape {values.shape}, the others {self.shape[1:]}")
         return select(values, within)
 
 
@@ -133,8 +130,8 @@ def release_dataset(release: Release) -> xr.Dataset:
         "mask": (rows, columns),
         "alt_mask": (rows, columns),
     }
-    if thumbnails := release.members.get("thumbnails"):
-        shapes["thumbnail"] = release.read_thumbnail(next(iter(thumbnails))).shape
+    if release.thumbnail_size:
+        shapes["thumbnail"] = (*release.thumbnail_size, 3)
     variables = {}
     for name, shape in shapes.items():
         if not release.members.get(COMPONENT[name]):

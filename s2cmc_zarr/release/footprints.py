@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,15 +127,19 @@ def decode_footprint(shp: bytes, prj: bytes, tile: str, size: tuple[int, int]) -
             shapes = reader.shapes()
     except (shapefile.ShapefileException, struct.error, ValueError, IndexError) as error:
         raise DefectError(f"footprint: not a shapefile ({error})") from None
+    of_type = f", the first of type {shapes[0].shapeTypeName}" if shapes else ""
     if len(shapes) != 1 or shapes[0].shapeType != shapefile.POLYGON:
-        raise DefectError(f"footprint: {len(shapes)} shapes, expected one polygon")
+        raise DefectError(f"footprint: {len(shapes)} shapes{of_type}, expected one polygon")
     epsg = _epsg_of_wkt(prj.decode("utf-8", "replace"))
     if epsg != epsg_of_tile(tile):
-        raise DefectError(f"footprint: reference system EPSG:{epsg}, expected EPSG:{epsg_of_tile(tile)} of tile {tile}")
+        found = "none that is known in the .prj file" if epsg is None else f"EPSG:{epsg}"
+        raise DefectError(f"footprint: reference system {found}, expected EPSG:{epsg_of_tile(tile)} of tile {tile}")
     west, south, east, north = shapes[0].bbox
     margin = INSET * PIXEL_SIZE
     rows, columns = size
     expected = (columns * PIXEL_SIZE + 2 * margin, rows * PIXEL_SIZE + 2 * margin)
+    if not math.isfinite(west + north):
+        raise DefectError(f"footprint: the outline's corner is {west}, {north}, expected finite coordinates")
     if (east - west, north - south) != expected:
         raise DefectError(f"footprint: {east - west} × {north - south} m, expected {expected[0]} × {expected[1]} m")
     if len(shapes[0].points) != 5:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +14,8 @@ from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.release.archive import Member, Reader
 from s2cmc_zarr.release.footprints import FILE_LIMIT, Footprint, decode_footprint
 from s2cmc_zarr.release.npy import HEADER_LIMIT, read_header
+from s2cmc_zarr.release.thumbnails import FILE_LIMIT as THUMBNAIL_LIMIT
+from s2cmc_zarr.release.thumbnails import decode_thumbnail
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE
 
 COMPONENTS: Final = ("subscenes", "masks", "alt_masks", "shapefiles", "thumbnails")
@@ -40,26 +42,39 @@ def by_scene(component: str, members: Mapping[str, Member]) -> dict[str, Any]:
     return {member.stem[:length]: member for member in members.values() if member.suffix in suffixes}
 
 
-def scene_size(fs: fsspec.AbstractFileSystem, members: Members, *, tolerant: bool = False) -> tuple[int, int]:
-    """Rows and columns, from the header of the first array there is; the published size if there is none.
+def scene_size(fs: fsspec.AbstractFileSystem, members: Members) -> tuple[int, int]:
+    """Rows and columns, as most arrays have them; the published size if there are no arrays.
 
-    If `tolerant`, from the first array whose header can be read.
+    Listings say how many bytes each array has, so that one header is enough: that of an array of the commonest size.
     """
     first_error = None
     for component, depth in (("subscenes", len(BAND_NAMES)), ("masks", len(LABELS)), ("alt_masks", len(LABELS))):
-        for member in members.get(component, {}).values():
+        found = list(members.get(component, {}).values())
+        sizes = Counter(member.size for member in found)
+        for member in sorted(found, key=lambda member: -sizes[member.size]):
             try:
-                shape, _, _ = read_header(member.head(fs, HEADER_LIMIT), member.name)
+                shape, dtype, offset = read_header(member.head(fs, HEADER_LIMIT), member.name)
                 if len(shape) != 3 or shape[2] != depth or not 0 < min(shape) <= max(shape) <= 16384:
                     raise DefectError(f"{member.name}: shape {shape}, expected (row, column, {depth})")
+                if member.size != offset + math.prod(shape) * dtype.itemsize:
+                    raise DefectError(f"{member.name}: {member.size:,} bytes are not {shape} values of {dtype}")
                 return shape[0], shape[1]
             except DefectError as error:
                 first_error = first_error or error
-                if not tolerant:
-                    raise
     if first_error:
-        raise first_error
+        raise DefectError(f"no array tells the size of a scene; the first: {first_error}")
     return SCENE_SIZE, SCENE_SIZE
+
+
+def thumbnail_size(fs: fsspec.AbstractFileSystem, members: Members) -> tuple[int, int] | None:
+    """Rows and columns of the first thumbnail that is an image; None if there is none."""
+    for member in members.get("thumbnails", {}).values():
+        try:
+            rows, columns, _ = decode_thumbnail(member.read(fs, THUMBNAIL_LIMIT), member.name).shape
+        except DefectError:
+            continue
+        return rows, columns
+    return None
 
 
 def present_scenes(table: pd.DataFrame, members: Members) -> tuple[list[str], tuple[str, ...]]:
@@ -72,6 +87,8 @@ def present_scenes(table: pd.DataFrame, members: Members) -> tuple[list[str], tu
             break
     if len(present) < len(table):
         lacking.append(f"{len(table) - len(present)} of {len(table)} scenes")
+    if missing := [scene for scene in present if scene not in members.get("thumbnails", present)]:
+        lacking.append(f"thumbnails of {len(missing)} scenes")
     if not present:
         raise CatalogueError("not one scene of the tag table is in subscenes or masks; are the two of one release?")
     return present, tuple(lacking)

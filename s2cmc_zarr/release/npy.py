@@ -55,6 +55,8 @@ def read_header(data: bytes, name: str) -> tuple[tuple[int, ...], np.dtype[np.ge
         raise DefectError(f"{name}: not an NPY file ({(str(error) or 'bad header').splitlines()[0]})") from None
     if dtype.hasobject:
         raise DefectError(f"{name}: holds pickled Python objects, which are never loaded")
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise DefectError(f"{name}: shape {shape}, expected whole numbers")
     if fortran_order:
         raise DefectError(f"{name}: is in Fortran order, expected C order")
     return shape, dtype, stream.tell()

@@ -51,7 +51,7 @@ def read_tags(data: bytes, pixels: int) -> pd.DataFrame:
     try:
         text = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, encoding="utf-8")
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise CatalogueError(f"{FILE_NAME}: not a CSV file ({error})") from None
+        raise CatalogueError(f"{FILE_NAME}: not a CSV file ({str(error).strip()})") from None
     _check_columns(list(text.columns))
     if text.empty:
         raise CatalogueError(f"{FILE_NAME}: has no rows, expected one per scene")
@@ -126,6 +126,11 @@ def _recover_counts(text: pd.DataFrame, pixels: int) -> pd.DataFrame:
 def _check_columns(columns: list[str]) -> None:
     if columns == list(CSV_COLUMNS):
         return
+    if not set(columns) & set(CSV_COLUMNS):
+        raise CatalogueError(
+            f"{FILE_NAME}: found none of the {len(CSV_COLUMNS)} published columns, but {str(columns[0])[:80]!r}; "
+            "expected a row of names separated by commas"
+        )
     missing = [column for column in CSV_COLUMNS if column not in columns]
     unknown = [column for column in columns if column not in CSV_COLUMNS]
     detail = "; ".join(

@@ -114,6 +114,8 @@ def open_source(source: str, storage_options: Mapping[str, Any] | None = None) -
     CatalogueError
         If the URL is wrong, or the record is not the published one.
     """
+    if not source.strip():
+        raise CatalogueError("the path of the release is empty; say . for the current folder")
     if not source.startswith(SCHEME):
         return storage.open_file_system(source, storage_options)
     if source.removeprefix(SCHEME).strip("/") not in ("", RECORD):

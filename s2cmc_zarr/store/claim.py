@@ -16,6 +16,7 @@ from zarr.abc.store import Store
 from zarr.core.sync import sync
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.retrying import naming
 from s2cmc_zarr.store.objects import as_buffer, delete, get_json, list_names, put_json
 
 FOLDER: Final = "converted"
@@ -57,7 +58,8 @@ def claim(store: Store, *, take_over: bool = False) -> Iterator[None]:
         )
     if held is not None:
         delete(store, CLAIM)
-    sync(store.set_if_not_exists(CLAIM, as_buffer(mine | {"renewed": time.time()})))
+    with naming(f"cannot write to {store}"):
+        sync(store.set_if_not_exists(CLAIM, as_buffer(mine | {"renewed": time.time()})))
     _check_mine(store, mine["token"])
     stop = threading.Event()
 

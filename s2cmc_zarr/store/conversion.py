@@ -125,7 +125,8 @@ def convert(
     Raises
     ------
     CatalogueError
-        If the source is no release, the store is something else or of another source, or another run is writing to it.
+        If the source is no release or has neither subscenes nor masks, the store is something else or of another
+        source, or another run is writing to it.
     DefectError
         If a scene has defects and `on_defect` is ``"raise"``, or a subscene is damaged.
     """
@@ -159,10 +160,17 @@ def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
         delayed(write_scene, pure=False)(target, scene, positions[scene], dask_key_name=f"convert-{scene}")
         for scene in plan.pending
     ]
-    written = dict(zip(plan.pending, compute(*tasks, progress=progress), strict=True))
+    try:
+        done = compute(*tasks, progress=progress)
+    except DefectError as error:
+        raise DefectError(
+            f"{error}\nThe store is incomplete; once the source is repaired, the same command goes on. Or leave out "
+            "what is damaged: on_defect='skip' or 'mark' with overwrite=True (--on-defect skip --overwrite)"
+        ) from None
+    written = dict(zip(plan.pending, done, strict=True))
     dataset = record_coordinates(plan.dataset, plan.records | written)
     layout.update_coordinates(plan.store, dataset, record_names(dataset))
-    layout.publish(plan.store)
+    layout.publish(plan.store, dataset)
     delete_records(plan.store)
     return _summary(plan, dataset, tuple(scene for scene, record in written.items() if record.converted))
 

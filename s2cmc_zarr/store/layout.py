@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -95,8 +97,36 @@ def update_coordinates(store: Store, dataset: xr.Dataset, names: Iterable[str]) 
         array[...] = values.astype(object) if values.dtype.kind == "U" else values
 
 
-def publish(store: Store) -> None:
+def coordinate_digests(dataset: xr.Dataset) -> dict[str, str]:
+    """SHA-256 of each coordinate of a Dataset, by name.
+
+    Digested are a line of JSON, ``[dims, type, shape]``, and the values in C order. The type is ``"string"``, of which
+    each value is in UTF-8 and ended by a zero byte, or NumPy's of the little-endian numbers; times are int64, whole
+    seconds since 1970.
+    """
+    digests = {}
+    for name, coordinate in sorted(dataset.coords.items(), key=lambda item: str(item[0])):
+        values = coordinate.values
+        if values.dtype.kind == "M":
+            values = values.astype("datetime64[s]").astype(np.int64)
+        if values.dtype.kind == "U":
+            kind, data = "string", b"".join(value.encode() + b"\0" for value in values.ravel().tolist())
+        else:
+            values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+            kind, data = values.dtype.str, values.tobytes()
+        head = json.dumps([coordinate.dims, kind, coordinate.shape]).encode() + b"\n"
+        digests[str(name)] = hashlib.sha256(head + data).hexdigest()
+    return digests
+
+
+def publish(store: Store, dataset: xr.Dataset) -> None:
     """Say that the store is complete, with the metadata of every array: one object, in one piece.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    dataset : xarray.Dataset
+        With the coordinates as they were written.
 
     Notes
     -----
@@ -108,6 +138,7 @@ def publish(store: Store) -> None:
     root = get_json(store, ROOT) or {}
     for name in ("planned_scenes", "laid_out"):
         del root["attributes"][name]
+    root["attributes"]["coordinates_sha256"] = coordinate_digests(dataset)
     root["attributes"]["conversion"] = "complete"
     root["consolidated_metadata"] = {
         "kind": "inline",

@@ -45,7 +45,11 @@ def connect(
         return RemoteStore.at(location, storage_options, read_only=read_only)
     if storage_options:
         raise CatalogueError(f"storage options were given for the local path {location}, which takes none")
-    path = Path(location.removeprefix("file://"))
+    if not (place := location.removeprefix("file://")).strip():
+        raise CatalogueError("the path of the store is empty; say . for the current folder")
+    path = Path(place)
+    if path.suffix != ".zip" and path.exists() and not path.is_dir():
+        raise CatalogueError(f"{path} is a file, expected the folder of a store, one to be made, or a .zip")
     return _open_zip(path) if path.suffix == ".zip" else LocalStore(path, read_only=read_only)
 
 
@@ -59,7 +63,7 @@ def _open_zip(path: Path) -> ZipStore:
 
 
 def get_json(store: Store, key: str) -> dict[str, Any] | None:
-    """Read an object as JSON; None if there is none, or if it was cut short."""
+    """Read an object as JSON; None if there is none, or if it is no JSON object, as one that was cut short."""
     try:
         buffer = sync(store.get(key, prototype=default_buffer_prototype()))
     except FileNotFoundError:  # a folder that does not exist, opened for reading
@@ -67,10 +71,15 @@ def get_json(store: Store, key: str) -> dict[str, Any] | None:
     if buffer is None:
         return None
     try:
-        document: dict[str, Any] = json.loads(buffer.to_bytes())
+        document = json.loads(buffer.to_bytes())
     except ValueError:
         return None
-    return document
+    return document if isinstance(document, dict) else None
+
+
+def exists(store: Store, key: str) -> bool:
+    """Whether there is such an object."""
+    return sync(store.exists(key))
 
 
 def as_buffer(document: Mapping[str, Any]) -> Buffer:

@@ -18,7 +18,7 @@ from s2cmc_zarr.release.backend import is_release, open_release
 from s2cmc_zarr.release.catalogue import OnDefect
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, DTYPES, SCHEMA_VERSION
-from s2cmc_zarr.store.objects import ROOT, connect, get_json
+from s2cmc_zarr.store.objects import ROOT, connect, exists, get_json
 from s2cmc_zarr.store.reading import ShardArray, codec_of
 from s2cmc_zarr.store.records import read_records, record_coordinates
 
@@ -29,9 +29,14 @@ def root_attributes(store: Store) -> dict[str, Any] | None:
     Raises
     ------
     CatalogueError
-        If the store has another schema version.
+        If the store has another schema version, or its root is damaged.
     """
-    attributes: dict[str, Any] = (get_json(store, ROOT) or {}).get("attributes", {})
+    root = get_json(store, ROOT)
+    if root is None and exists(store, ROOT):
+        raise CatalogueError(
+            f"{store}: its {ROOT} is damaged, expected JSON; copy the store again, or remove it and convert again"
+        )
+    attributes: dict[str, Any] = (root or {}).get("attributes") or {}
     if "schema_version" not in attributes or "conversion" not in attributes:
         return None
     if attributes["schema_version"] != SCHEMA_VERSION:
@@ -60,7 +65,7 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     Raises
     ------
     CatalogueError
-        If there is no such store.
+        If there is no such store, or its metadata or coordinates are damaged.
 
     Warns
     -----
@@ -78,18 +83,9 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
         raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert")
     complete = attributes["conversion"] == "complete"
     if complete or attributes.get("laid_out"):
-        dataset = xr.open_dataset(store, engine="zarr", chunks=None, cache=False, consolidated=complete)  # type: ignore[arg-type]
-        dataset = chunk_by_scene(_read_directly(dataset, store, consolidated=complete))
-        if attributes.get("packed") and "reflectance" in dataset:
-            dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
+        dataset = _open_arrays(store, attributes, consolidated=complete)
     else:
         dataset = xr.Dataset(coords={"scene": attributes["planned_scenes"]}, attrs=attributes)
-    for name, variable in dataset.variables.items():
-        if name not in DIMS:
-            values = variable.values
-            if values.dtype.kind in "OT":
-                values = np.array(values.tolist(), dtype=str)
-            dataset = dataset.assign_coords({name: xr.Variable(variable.dims, values, variable.attrs)})
     if not complete:
         dataset = record_coordinates(dataset, read_records(store) if attributes.get("laid_out") else {})
         missing = dataset["scene"].values[~dataset["converted"].values]
@@ -100,6 +96,41 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
             IncompleteStoreWarning,
             stacklevel=2,
         )
+    return dataset
+
+
+def _open_arrays(store: Store, attributes: Mapping[str, Any], *, consolidated: bool) -> xr.Dataset:
+    """Open pixels lazily and read the coordinates, of which each that cannot be read is an error."""
+    what = "metadata"
+    try:
+        # Without times and indexes nothing is read yet, so that below what cannot be read has a name.
+        dataset = xr.open_dataset(
+            store,  # type: ignore[arg-type]
+            engine="zarr",
+            chunks=None,
+            cache=False,
+            consolidated=consolidated,
+            decode_times=False,
+            create_default_indexes=False,
+        )
+        dataset = chunk_by_scene(_read_directly(dataset, store, consolidated=consolidated))
+        for name, variable in dataset.variables.items():
+            if name not in DIMS:
+                what = f"coordinate {name!r}"
+                decoded = xr.conventions.decode_cf_variable(str(name), variable)
+                values = decoded.values
+                if values.dtype.kind in "OT":
+                    values = np.array(values.tolist(), dtype=str)
+                dataset = dataset.assign_coords({name: xr.Variable(variable.dims, values, decoded.attrs)})
+    except CatalogueError:
+        raise
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise CatalogueError(
+            f"{store}: its {what} cannot be read ({error}); copy the store again, or convert again with --overwrite "
+            "(overwrite=True)"
+        ) from None
+    if attributes.get("packed") and "reflectance" in dataset:
+        dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
     return dataset
 
 

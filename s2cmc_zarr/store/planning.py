@@ -98,10 +98,16 @@ def make_plan(
     Raises
     ------
     CatalogueError
-        If the store is something else, or was made from another source.
+        If the source has neither subscenes nor masks, or the store is something else, or was made from another source
+        or with other options.
     """
     if preset is not None and preset not in PRESETS:
         raise CatalogueError(f"preset is {preset!r}, expected one of: {', '.join(PRESETS)}")
+    if not any(release.members.get(component) for component in ("subscenes", "masks")):
+        raise CatalogueError(
+            "the source has neither subscenes nor masks that can be read, expected at least one of them beside the tag "
+            "table, as .zip or folder; download them"
+        )
     wanted = list(release.table.index) if scenes is None else select_scenes(release.table, scenes)
     found = root_attributes(store)
     if found is None and not is_claim_alone(store):
@@ -112,8 +118,7 @@ def make_plan(
     preset = preset or found["preset"]
     if difference := _difference(found, _attributes(release, release_dataset(release), preset, packed)):
         raise CatalogueError(
-            f"{store} was converted from another source: {difference}. "
-            "Choose another store, or --overwrite (overwrite=True) to replace it"
+            f"{store} was converted {difference}. Choose another store, or --overwrite (overwrite=True) to replace it"
         )
     state = found["conversion"]
     if state == "complete":
@@ -169,12 +174,13 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | No
     """Say how a store differs from what a source would make, if it does."""
     for name in ("scene_size", "bands", "preset", "packed", "on_defect"):
         if found.get(name) != wanted[name]:
-            return f"{name} is {found.get(name)!r} there, {wanted[name]!r} here"
+            how = "from another source" if name == "scene_size" else "with other options"
+            return f"{how}: {name} is {found.get(name)!r} there, {wanted[name]!r} here"
     before, now = found.get("source_digests", {}), wanted["source_digests"]
     if set(before) != set(now):
-        return f"it holds {', '.join(sorted(before))}, the source {', '.join(sorted(now))}"
+        return f"from another source: it holds {', '.join(sorted(before))}, the source {', '.join(sorted(now))}"
     for name, digest in now.items():
         # Listings of a zip know checksums, listings of a folder do not: only like is compared with like.
         if before[name] != digest and before[name].partition(":")[0] == digest.partition(":")[0]:
-            return f"{name} has other content"
+            return f"from another source: {name} has other content"
     return None

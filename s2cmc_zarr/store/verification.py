@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 import zarr
 from dask.delayed import delayed
+from zarr.abc.store import Store
 
 from s2cmc_zarr.errors import DefectError
 from s2cmc_zarr.progress import compute
@@ -19,9 +20,11 @@ from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.release.dataset import read_scene, release_dataset
 from s2cmc_zarr.release.masks import count_labels
 from s2cmc_zarr.retrying import StorageError
-from s2cmc_zarr.schema import DIMS
+from s2cmc_zarr.schema import DIMS, DTYPES, FILL_VALUES
+from s2cmc_zarr.store import packing
 from s2cmc_zarr.store.conversion import released_digest
-from s2cmc_zarr.store.objects import connect
+from s2cmc_zarr.store.layout import coordinate_digests
+from s2cmc_zarr.store.objects import ROOT, connect, get_json
 from s2cmc_zarr.store.opening import open_store
 from s2cmc_zarr.store.packing import pack
 
@@ -78,13 +81,22 @@ def verify(
     Raises
     ------
     CatalogueError
-        If store or source are not what they should be.
+        If store or source are not what they should be, or the store's metadata or coordinates cannot be read.
     """
     target = connect(store, storage_options)
     dataset = open_store(target)
-    arrays = {name: zarr.open_array(target, path=name, mode="r") for name in DIMS if name in dataset}
+    complete = dataset.attrs["conversion"] == "complete"
+    group = zarr.open_group(target, mode="r", use_consolidated=complete)
+    digested = dataset.attrs.get("coordinates_sha256", {}) if complete else {}
+    if differences := _compare_metadata(target, group, dataset, digested):
+        # Values are what the metadata make of the bytes.
+        return Verification(0, 0, differences)
+    if complete:
+        for name, digest in coordinate_digests(dataset).items():
+            if digest != digested.get(name):
+                differences.append(("", name, "is not what was converted: its SHA-256 differs"))
+    arrays = {name: array for name, array in group.arrays() if name in DIMS}
     release = None
-    differences: list[tuple[str, str, str]] = []
     if source is not None:
         release = Release.open(
             os.fspath(source), on_defect=dataset.attrs["on_defect"], storage_options=source_storage_options
@@ -121,7 +133,8 @@ def verify_scene(
         except StorageError as error:
             raise StorageError(f"{scene}: {error}") from None
         except (OSError, ValueError, RuntimeError) as error:
-            differences.append((scene, variable, f"cannot be read from the store ({error})"))
+            # Zarr goes on with the two checksums as bytes.
+            differences.append((scene, variable, f"cannot be read from the store ({str(error).partition('. ')[0]})"))
             continue
         if digests[variable]:
             if released_digest(variable, values) != digests[variable]:
@@ -132,6 +145,28 @@ def verify_scene(
             differences.append((scene, variable, f"class counts differ from those when converted, {counts}"))
         if release is not None:
             differences += _compare_with_release(release, scene, variable, values)
+    return differences
+
+
+def _compare_metadata(
+    store: Store, group: zarr.Group, dataset: xr.Dataset, coordinates: Iterable[str]
+) -> list[tuple[str, str, str]]:
+    """Compare the arrays of a store with the schema, and their metadata with the consolidated copy."""
+    differences = [("", name, "is not in the store") for name in coordinates if name not in dataset.coords]
+    consolidated = (get_json(store, ROOT) or {}).get("consolidated_metadata", {}).get("metadata", {})
+    for name, metadata in consolidated.items():
+        if get_json(store, f"{name}/{ROOT}") != metadata:
+            differences.append(("", name, f"its {ROOT} is absent, or is not what the store's own says of it"))
+    for name, array in group.arrays():
+        if name not in DIMS:
+            continue
+        expected = DTYPES[name], FILL_VALUES[name]
+        if name == "reflectance" and dataset.attrs["packed"]:
+            expected = packing.DTYPE, packing.FILL_VALUE
+        found = str(array.dtype), np.asarray(array.fill_value).item()
+        if found[0] != expected[0] or not np.array_equal(found[1], expected[1], equal_nan=True):
+            what = f"is {found[0]} with fill value {found[1]}, expected {expected[0]} with {expected[1]}"
+            differences.append(("", name, what))
     return differences
 
 
