@@ -121,7 +121,7 @@ def test_chunks_that_zarr_left_out(tmp_path: Path) -> None:
         dtype="u1",
         shards=(1, 8, 8),
         chunks=(1, 4, 4),
-        compressors=zarr.codecs.BloscCodec(cname="zstd"),
+        compressors=[zarr.codecs.BloscCodec(cname="zstd"), zarr.codecs.Crc32cCodec()],
         fill_value=255,
     )
     array[1, :4, :4] = 1
@@ -138,6 +138,7 @@ def test_chunks_that_zarr_left_out(tmp_path: Path) -> None:
         {"shards": (1, 4, 8), "chunks": (1, 4, 4)},
         {"shards": (1, 8, 8), "chunks": (1, 4, 4), "compressors": None},
         {"shards": (1, 8, 8), "chunks": (1, 4, 4), "compressors": zarr.codecs.ZstdCodec()},
+        {"shards": (1, 8, 8), "chunks": (1, 4, 4), "compressors": zarr.codecs.BloscCodec(cname="zstd")},
         {"shards": {"shape": (1, 8, 8), "index_location": "start"}, "chunks": (1, 4, 4)},
     ],
     ids=str,
