@@ -34,6 +34,8 @@ from rich.table import Table
 from scenes import replica
 
 import s2cmc_zarr
+from s2cmc_zarr.kernels.bins import bin_edges
+from s2cmc_zarr.kernels.statistics import scene_statistics
 from s2cmc_zarr.schema import LABELS
 
 CLASSES = range(len(LABELS))
@@ -218,6 +220,28 @@ def measure(store: Path, scenes: int, rounds: int) -> None:
             f"{ratio(way, 'moments, histogram, counts'):.1f}",
         )
     Console().print(table)
+    Console().print(costs(ds))
+
+
+def costs(ds: xr.Dataset) -> Table:
+    """Processor time of each statistic alone, in one thread, on scenes in memory."""
+    everything_asked = ("moments", "histogram", "covariance", "pixels", "patches", "distance")
+    asked = {"(always)": (), **{name: (name,) for name in everything_asked}}
+    seconds: dict[str, list[float]] = {name: [] for name in [*asked, "histogram, own bins"]}
+    for scene in range(min(8, ds.sizes["scene"])):
+        pixels = [ds[name][scene].values for name in ("reflectance", "mask")]
+        for name, bins in [*[(name, bin_edges()) for name in asked], ("histogram, own bins", bin_edges(BINS))]:
+            include = asked.get(name, ("histogram",))
+            scene_statistics(*pixels, include, bins)
+            start = time.process_time()
+            scene_statistics(*pixels, include, bins)
+            seconds[name].append(time.process_time() - start)
+    table = Table(title=f"Processor time for a scene, ms ({len(seconds['moments'])} scenes)")
+    for head in ("statistic", "least", "mean", "most"):
+        table.add_column(head, justify="left" if head == "statistic" else "right")
+    for name, took in seconds.items():
+        table.add_row(name, *[f"{1e3 * value:.1f}" for value in (min(took), np.mean(took), max(took))])
+    return table
 
 
 if __name__ == "__main__":
