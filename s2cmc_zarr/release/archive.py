@@ -20,9 +20,9 @@ from s2cmc_zarr.retrying import naming
 
 _LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
 _InflateError: Final = cast("type[Exception]", isal_zlib.error)
-_STEP: Final = 2**18
-"""Bytes that are inflated at a time: with what they become, they stay in the cache of a core."""
-_LARGEST_PIECE: Final = 2**20
+_STEP: Final = 2**16
+"""Bytes that are read, and at most inflated, at a time: they stay in the cache of a core, and glibc takes memory for
+them from what was freed before, where it asks the system for 128 KiB or more (and Dask's workers give it back)."""
 _SPAN: Final = 64 * 2**20
 """A zip up to this size is read in one request when many of its members are wanted."""
 
@@ -83,7 +83,7 @@ class Member:
         return b"".join(self.pieces(fs, limit))
 
     def pieces(self, fs: fsspec.AbstractFileSystem, limit: int) -> Iterator[bytes]:
-        """Give the member's bytes in pieces of up to 1 MiB, as `read`; damage that only its end shows is raised there.
+        """Give the member's bytes in pieces of up to 64 KiB, as `read`; damage that only its end shows is raised there.
 
         A local file is read as it is consumed, any other in one request.
         """
@@ -164,9 +164,9 @@ class Member:
         rest: bytes | memoryview = deflated
         piece = b""
         # What did not fit into the last piece may be in the inflater, all its input consumed.
-        while rest or len(piece) == _LARGEST_PIECE:
+        while rest or len(piece) == _STEP:
             try:
-                piece = inflater.decompress(rest, _LARGEST_PIECE)
+                piece = inflater.decompress(rest, _STEP)
             except _InflateError as error:
                 raise DefectError(f"{self.name}: cannot be inflated ({error}); download {self.path} again") from None
             if not piece and len(inflater.unconsumed_tail) == len(rest):
