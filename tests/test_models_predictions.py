@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +14,7 @@ import xarray as xr
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import UNLABELLED
 from s2cmc_zarr.scoring.models import load_model
+from servers import http_server
 
 SCENES = ["S2A_A", "S2A_B"]
 MASKS = np.random.default_rng(0).choice(np.array([0, 1, 2, UNLABELLED], np.uint8), (2, 5, 6))
@@ -76,6 +79,40 @@ def test_the_digest_follows_the_files(tmp_path: Path) -> None:
     model = load_model(f"predictions:{tmp_path}")
     assert model.digest != before
     model.predict_scene("S2A_B", reflectance=REFLECTANCE)
+
+
+@pytest.mark.parametrize("kind", ["npy", "zarr"])
+def test_the_digest_follows_the_content_where_nothing_else_is_known(tmp_path: Path, kind: str) -> None:
+    # Neither fsspec's file system in memory nor a web server lists versions of files.
+    folder = tmp_path / "masks"
+
+    def write(masks: npt.NDArray[np.uint8]) -> None:
+        if kind == "npy":
+            folder.mkdir(exist_ok=True)
+            for scene, mask in zip(SCENES, masks, strict=True):
+                np.save(folder / f"{scene}.npy", mask)
+            fsspec.filesystem("memory").put(str(folder), "/masks", recursive=True)
+        else:
+            ds = xr.Dataset({"mask": (("scene", "y", "x"), masks)}, coords={"scene": SCENES})
+            ds.to_zarr(folder, mode="w", zarr_format=2, consolidated=True)
+
+    write(MASKS)
+    with contextlib.ExitStack() as stack:
+        if kind == "zarr":
+            url = stack.enter_context(http_server(tmp_path)).url + "/masks"
+        else:
+            url = "memory://masks"
+            stack.callback(fsspec.filesystem("memory").store.clear)
+        before = load_model(f"predictions:{url}")
+        assert load_model(f"predictions:{url}").digest == before.digest
+        other = np.roll(MASKS, 1, axis=1)
+        write(other)
+        after = load_model(f"predictions:{url}")
+        assert after.digest != before.digest
+        found = [after.predict_scene(scene, reflectance=REFLECTANCE).mask for scene in SCENES]
+        np.testing.assert_array_equal(found, other)
+        write(MASKS)
+        assert load_model(f"predictions:{url}").digest == before.digest
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from s2cmc_zarr.scoring.intervals import metric_names
 from s2cmc_zarr.scoring.kept_scores import is_scores, open_scores
 from s2cmc_zarr.scoring.metrics import ShadowPolicy
 from s2cmc_zarr.scoring.models import MODELS, Model, load_model
+from s2cmc_zarr.scoring.models.naming import split_parameters
 from s2cmc_zarr.view.scoring import (
     print_comparison,
     print_explanation,
@@ -50,7 +51,8 @@ ModelNames = Annotated[
         "--model",
         metavar="NAME",
         help=f"A model; can be given several times. Built in: {', '.join(MODELS)}; or package.module:factory, a file "
-        ".onnx, .txt, .pt2 with its specification beside it, or predictions:URL.",
+        ".onnx, .txt, .pt2 with its specification beside it, or predictions:URL. Parameters follow in the same quotes: "
+        "'s2cloudless threshold=0.5 average_over=2'.",
     ),
 ]
 AllowPickle = Annotated[
@@ -276,7 +278,7 @@ def _counts(
 
 
 def _load(names: list[str], allow_pickle: bool) -> list[Model]:
-    pickled = [allow_pickle and name.lower().endswith((".pkl", ".pickle")) for name in names]
+    pickled = [allow_pickle and split_parameters(name)[0].lower().endswith((".pkl", ".pickle")) for name in names]
     return [
         load_model(name, **({"allow_pickle": True} if of_pickle else {}))
         for name, of_pickle in zip(names, pickled, strict=True)
