@@ -301,6 +301,12 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
         ),
         (["leaderboard", "R"], "R is no store of scores: say with --model what to score"),
         (["compare", "R", "braaten", "oracle"], "no model 'oracle'"),
+        (["compare", "R", "braaten", "braaten swir=0.1"], "models are ['braaten', 'braaten'], expected one or more of"),
+        (["score", "R", "--model", "braaten swir=low"], "model 'braaten' got swir='low', expected a number, such as"),
+        (["score", "R", "--model", "braaten tau=1"], "its parameters are: swir, green, bright, name"),
+        (["score", "R", "--model", "braaten", "--keep-predictions"], "say where with --scores"),
+        (["score", "R", "--model", "braaten", "--out", "nowhere/x.csv"], "there is no folder nowhere; make it first"),
+        (["leaderboard", "R", "--model", "braaten", "--label", "water"], "label is 'water', expected one of"),
         (["explain", "R", "--model", "braaten", "--metric", "f3"], "metric is 'f3', expected one of: precision"),
         (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),
         (["convert", "R", "S.zarr", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler at tcp://127.0.0.1:1"),
@@ -322,6 +328,24 @@ def test_what_is_wrong_is_one_message(
     assert message in err.replace("\n", " ")
     assert "Traceback" not in out + err
     assert "secret" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--seed", "-1"), ("--level", "95"), ("--replicates", "0"), ("--method", "x"), ("--classes", "four")]
+)
+def test_options_out_of_range_are_errors_of_usage(run: Run, scored: Path, arguments: tuple[str, str]) -> None:
+    code, _, err = run("leaderboard", scored / "scores.zarr", *arguments)
+    assert code == 2
+    assert f"Invalid value for '{arguments[0]}'" in err
+
+
+def test_a_store_of_scores_is_a_source_of_scores(run: Run, scored: Path) -> None:
+    kept = scored / "scores.zarr"
+    asked = ("--model", "braaten", "--by", "difficulty")
+    assert run("score", kept, *asked) == run("score", scored / "S.zarr", *asked)
+    code, _, err = run("score", kept, "--scores", "elsewhere")
+    assert code == 1
+    assert "is a store of scores itself" in err
 
 
 def test_a_scheduler_elsewhere_does_the_work(run: Run, replica: Path, tmp_path: Path) -> None:
@@ -386,7 +410,7 @@ def test_the_demo_goes_the_whole_way_and_again(run: Run, tmp_path: Path) -> None
 
 def test_models_with_parameters_are_scored_side_by_side(scored: Path, tmp_path: Path) -> None:
     def s2cmc(*arguments: object) -> str:
-        command = [Path(sys.executable).with_name("s2cmc"), *map(str, arguments)]
+        command = [str(Path(sys.executable).with_name("s2cmc")), *map(str, arguments)]
         environment = os.environ | {"COLUMNS": "200"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert (done.returncode, done.stderr) == (0, "")
@@ -399,9 +423,8 @@ def test_models_with_parameters_are_scored_side_by_side(scored: Path, tmp_path: 
     masks = f"predictions:{tmp_path}/masks values=3=clear,7=thin cloud name=perfect"
     models = ["braaten", "braaten bright=0.2  swir=0.05", masks]
     kept = tmp_path / "kept.zarr"
-    printed = s2cmc(
-        "score", scored / "S.zarr", "--scores", kept, *(word for text in models for word in ("--model", text))
-    )
+    asked = [word for text in models for word in ("--model", text)]
+    printed = s2cmc("score", scored / "S.zarr", "--scores", kept, *asked)
     names = ["braaten", "braaten bright=0.2 swir=0.05", "perfect"]
     for name in names:
         assert f"{name}: cloud against the rest" in printed

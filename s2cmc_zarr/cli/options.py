@@ -86,10 +86,10 @@ MetricName = Annotated[
     str, typer.Option("--metric", metavar="NAME", help="For example f1, iou, recall, kappa, mcc, overall_accuracy.")
 ]
 Label = Annotated[str, typer.Option(metavar="CLASS", help="Of which class, if the metric is of single classes.")]
-Level = Annotated[float, typer.Option(metavar="SHARE", help="Nominal coverage of the intervals.")]
+Level = Annotated[float, typer.Option(metavar="SHARE", min=0, max=1, help="Nominal coverage of the intervals.")]
 MethodOption = Annotated[Method, typer.Option("--method", help="Kind of bootstrap interval.")]
 Replicates = Annotated[int, typer.Option(metavar="N", min=1, help="Resamples of independent groups of scenes.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of the resamples.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of the resamples.")]
 
 
 @contextlib.contextmanager

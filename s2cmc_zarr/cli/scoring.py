@@ -137,6 +137,7 @@ def leaderboard(
         storage_options=storage_options,
         quiet=quiet,
         metric=metric,
+        label=label,
     )
     make = partial(
         s2cmc_zarr.intervals,
@@ -198,6 +199,7 @@ def compare(
         storage_options=storage_options,
         quiet=quiet,
         metric=metric,
+        label=label,
     )
     # A name on the command line may be that of a file, which has another name in tables.
     one, other = counts["model"].values.tolist()
@@ -283,12 +285,14 @@ def _counted(
     storage_options: str | None,
     quiet: bool,
     metric: str | None = None,
+    label: str = "cloud",
     keep_predictions: bool = False,
 ) -> xr.Dataset:
     """Open scores, or score; what cannot be asked is said before pixels are read."""
     from s2cmc_zarr.progress import compute
     from s2cmc_zarr.scoring.intervals import metric_names
     from s2cmc_zarr.scoring.kept_scores import is_scores
+    from s2cmc_zarr.scoring.metrics import check_choice
     from s2cmc_zarr.view.tables import check_table_path
 
     if out:
@@ -298,14 +302,18 @@ def _counted(
     if keep_predictions and scores is None:
         raise CatalogueError("--keep-predictions keeps them with the counts: say where with --scores")
     options = parse_options(storage_options)
-    check = partial(s2cmc_zarr.metrics, by=grouping(by), classes=classes, shadow_policy=shadow_policy)
+
+    def check(counts: xr.Dataset) -> None:
+        table = s2cmc_zarr.metrics(counts, grouping(by), classes, shadow_policy, tolerance=tolerance)
+        check_choice("label", label, table["label"].values.tolist())
+
     if is_scores(store, options):
         if scores is not None:
             raise CatalogueError(
                 f"{store} is a store of scores itself: --scores says where to keep those of a catalogue"
             )
         counts = s2cmc_zarr.open_scores(store, models or None, storage_options=options)
-        check(counts, tolerance=tolerance)
+        check(counts)
         return counts
     if not models:
         raise CatalogueError(
@@ -315,7 +323,7 @@ def _counted(
     chosen = [_load(name, allow_pickle) for name in models]
     with client(scheduler, workers), s2cmc_zarr.claim_scores(scores) if scores else contextlib.nullcontext():
         counts = s2cmc_zarr.score(dataset, chosen, store=scores, keep_predictions=keep_predictions)
-        check(counts, tolerance=tolerance)
+        check(counts)
         computed: tuple[xr.Dataset] = compute(counts, progress=bar(quiet))
     return computed[0]
 

@@ -65,10 +65,12 @@ class Predictions:
     variables: ClassVar[tuple[str, ...]] = ("reflectance",)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.storage_options, Mapping):
+            raise CatalogueError("storage options are no mapping, expected for example {'anon': True}")
         object.__setattr__(self, "values", _parse(self.values))
         object.__setattr__(self, "name", self.name or PurePosixPath(self.url.rstrip("/")).stem)
         fs, path = open_file_system(self.url, self.storage_options)
-        version = _version(fs, path) or _open(self.url, self.variable, "", self._options).content()
+        version = _version(fs, path) or _open(self).content()
         object.__setattr__(self, "version", version)
         if not self._source.scenes:
             raise CatalogueError(
@@ -124,11 +126,7 @@ class Predictions:
 
     @property
     def _source(self) -> _Files | _Group:
-        return once(_open, self.url, self.variable, self.version, self._options)
-
-    @property
-    def _options(self) -> tuple[tuple[str, Any], ...]:
-        return tuple(sorted(self.storage_options.items()))
+        return once(_open, self)
 
 
 def _parse(values: Mapping[int, str] | str) -> dict[int, str]:
@@ -156,10 +154,11 @@ def _version(fs: fsspec.AbstractFileSystem, path: str) -> str:
     return str(found) if all(len(of_file) > 2 for of_file in found) else ""
 
 
-def _open(url: str, variable: str, version: str, options: tuple[tuple[str, Any], ...]) -> _Files | _Group:  # noqa: ARG001  part of the key
-    fs, path = open_file_system(url, dict(options))
+def _open(predictions: Predictions) -> _Files | _Group:
+    options = dict(predictions.storage_options)
+    fs, path = open_file_system(predictions.url, options)
     if any(exists(fs, f"{path.rstrip('/')}/{name}") for name in ("zarr.json", ".zgroup", ".zmetadata")):
-        return _Group(url, variable, dict(options))
+        return _Group(predictions.url, predictions.variable, options)
     return _Files(fs, path)
 
 

@@ -107,6 +107,8 @@ def load_model(name: str, /, **parameters: Any) -> Model:
     """
     name, texts = split_parameters(name)
     factory, fixed = _find(name)
+    if not callable(factory):
+        raise CatalogueError(f"{name} is {type(factory).__name__}, expected a function or class that makes a model")
     known = signature(factory).parameters
     read = {key: read_value(text, known[key].default if key in known else "") for key, text in texts.items()}
     return _make(name, factory, fixed, read | parameters)
@@ -191,7 +193,10 @@ def _make(name: str, factory: Callable[..., Any], fixed: Mapping[str, Any], para
         check_kind(name, key, value, default)
         if key not in _UNNAMED and value != default:
             changed[key] = value
-    model = as_model(factory(**fixed, **given))
+    made = factory(**fixed, **given)
+    if isinstance(made, str):
+        raise CatalogueError(f"model {name!r} gave a str, expected a model; see check_model")
+    model = as_model(made)
     if title is None and "name" not in given:
         title = join_parameters(model.name, dict(sorted(changed.items())))
     return model if title in (None, model.name) else NamedModel(model, str(title))
