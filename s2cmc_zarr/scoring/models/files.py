@@ -64,7 +64,8 @@ def load_file(
             raise CatalogueError(f"{path} got threshold={threshold}, expected 0 to 1")
     if suffix in (".pkl", ".pickle") and not allow_pickle:
         raise CatalogueError(
-            f"{path} is a pickle, and reading it runs whatever code is in it; if you trust it, say allow_pickle=True"
+            f"{path} is a pickle, and reading it runs whatever code is in it; if you trust it, say allow_pickle=True "
+            "(--allow-pickle)"
         )
     path = path.resolve()
     specification = read_specification(path)

@@ -119,7 +119,7 @@ class Predictions:
                 mask[here] = LABELS.index(label)
         if not known.all():
             raise CatalogueError(
-                f"{scene}: {self.url} has the value(s) {np.unique(found[~known]).tolist()[:5]}, expected "
+                f"{self.url} has the value(s) {np.unique(found[~known]).tolist()[:5]}, expected "
                 f"{self.values} or {UNLABELLED}; say what they mean with values='0=clear,1=cloud'"
             )
         return Prediction(mask)
@@ -181,9 +181,7 @@ class _Files:
         names = [self.scenes[scene]] if scene in self.scenes else []
         names = names or [name for stem, name in self.scenes.items() if stem.startswith(scene)]
         if len(names) != 1:
-            raise CatalogueError(
-                f"{scene}: {len(names)} predictions with this name among {len(self.scenes)}, expected 1"
-            )
+            raise CatalogueError(f"{len(names)} of {len(self.scenes)} predictions bear the name of {scene}, expected 1")
         data = read(self._fs, names[0])
         if names[0].lower().endswith(".npy"):
             return read_array(data, names[0], shape, _INTEGERS)
@@ -232,8 +230,8 @@ class _Group:
 
     def read(self, scene: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         if scene not in self.scenes:
-            raise CatalogueError(f"{scene}: not among the {len(self.scenes)} scenes of {self._url}")
+            raise CatalogueError(f"{scene} is not among the {len(self.scenes)} scenes of {self._url}")
         values: npt.NDArray[Any] = self._array[self.scenes[scene]].values
         if values.shape != shape:
-            raise CatalogueError(f"{scene}: {self._url} has the shape {values.shape}, expected {shape}")
+            raise CatalogueError(f"{self._url} has the shape {values.shape}, expected {shape}")
         return values
