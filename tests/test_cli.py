@@ -18,9 +18,21 @@ import xarray as xr
 import zarr
 
 from releases import PlainRelease, npy, one_hot
-from s2cmc_zarr import cli, compare, convert, open_release, open_scores, open_store, score
+from s2cmc_zarr import (
+    CatalogueError,
+    cli,
+    compare,
+    convert,
+    load_model,
+    open_release,
+    open_scores,
+    open_store,
+    score,
+)
+from s2cmc_zarr.choices import MODEL_NAMES, TABLE_NAMES
 from s2cmc_zarr.cli import options
 from s2cmc_zarr.schema import LABELS, TAGS
+from s2cmc_zarr.scoring.models import MODELS
 from s2cmc_zarr.view.statistics import TABLES
 
 COMMANDS = [
@@ -141,6 +153,21 @@ def test_models_are_compared_and_the_table_is_written(run: Run, scored: Path, tm
     np.testing.assert_allclose(row["f1_difference"], expected.sel(label="cloud", averaging="pooled"), rtol=1e-9)
 
 
+@pytest.mark.parametrize("by", ["difficulty", "shadows_marked", "difficulty > 2,annotator"])
+def test_groups_of_any_kind_are_written(run: Run, scored: Path, tmp_path: Path, by: str) -> None:
+    arguments = ("score", scored / "S.zarr", "--model", "braaten", "--by", by, "--scores", tmp_path / "kept.zarr")
+    frames = []
+    for suffix, read in (("parquet", pd.read_parquet), ("csv", pd.read_csv), ("json", pd.read_json)):
+        code, _, err = run(*arguments, "--out", tmp_path / f"table.{suffix}")
+        assert (code, err) == (0, "")
+        frames.append(read(tmp_path / f"table.{suffix}"))
+    names = frames[0].columns[: by.count(",") + 1].tolist()
+    assert "all" in frames[0][names].values[0].tolist()
+    for frame in frames[1:]:
+        assert frame[names].astype(str).values.tolist() == frames[0][names].values.tolist()
+        np.testing.assert_allclose(frame["f1"], frames[0]["f1"], rtol=1e-6)
+
+
 def test_errors_are_explained(run: Run, scored: Path) -> None:
     code, out, err = run("explain", scored / "scores.zarr", "--model", "dim", "--tag", "thin")
     assert (code, err) == (0, "")
@@ -179,9 +206,9 @@ def test_every_table_is_printed_and_written(run: Run, replica: Path, tmp_path: P
     titles = re.findall(r"^(Class|Mean|Standard|Quantiles|Constants|Cloud|Tags)\b", out, re.MULTILINE)
     assert titles == ["Class", "Mean", "Standard"]
     written = {path.name for path in (tmp_path / "tables").iterdir()}
-    assert written == {f"{name}.{suffix}" for name in TABLES for suffix in ("parquet", "csv")}
+    assert written == {f"{name}.{suffix}" for name in TABLE_NAMES for suffix in ("parquet", "csv")}
     assert f"Written: {len(written)} files" in out
-    for name in TABLES:
+    for name in TABLE_NAMES:
         parquet, csv = (
             pd.read_parquet(tmp_path / "tables" / f"{name}.parquet"),
             pd.read_csv(tmp_path / "tables" / f"{name}.csv"),
@@ -266,7 +293,7 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
         (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
         (["score", "R", "--model", "oracle"], "no model 'oracle'; built in: braaten"),
         (["score", "R", "--model", "braaten", "--classes", "three"], "predicts no cloud shadow"),
-        (["score", "R"], "no --model; built in: braaten"),
+        (["score", "R"], "R is no store of scores: say with --model what to score"),
         (["score", "R", "--model", "braaten", "--out", "table.xlsx"], "expected .parquet, .csv or .json"),
         (
             ["score", "R", "--model", "braaten", "--tolerance", "3"],
@@ -274,6 +301,12 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
         ),
         (["leaderboard", "R"], "R is no store of scores: say with --model what to score"),
         (["compare", "R", "braaten", "oracle"], "no model 'oracle'"),
+        (["compare", "R", "braaten", "braaten swir=0.1"], "models are ['braaten', 'braaten'], expected one or more of"),
+        (["score", "R", "--model", "braaten swir=low"], "model 'braaten' got swir='low', expected a number, such as"),
+        (["score", "R", "--model", "braaten tau=1"], "its parameters are: swir, green, bright, name"),
+        (["score", "R", "--model", "braaten", "--keep-predictions"], "say where with --scores"),
+        (["score", "R", "--model", "braaten", "--out", "nowhere/x.csv"], "there is no folder nowhere; make it first"),
+        (["leaderboard", "R", "--model", "braaten", "--label", "water"], "label is 'water', expected one of"),
         (["explain", "R", "--model", "braaten", "--metric", "f3"], "metric is 'f3', expected one of: precision"),
         (["convert", "R", "S.zarr", "--storage-options", "secret"], "storage options are not a JSON object"),
         (["convert", "R", "S.zarr", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler at tcp://127.0.0.1:1"),
@@ -295,6 +328,24 @@ def test_what_is_wrong_is_one_message(
     assert message in err.replace("\n", " ")
     assert "Traceback" not in out + err
     assert "secret" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--seed", "-1"), ("--level", "95"), ("--replicates", "0"), ("--method", "x"), ("--classes", "four")]
+)
+def test_options_out_of_range_are_errors_of_usage(run: Run, scored: Path, arguments: tuple[str, str]) -> None:
+    code, _, err = run("leaderboard", scored / "scores.zarr", *arguments)
+    assert code == 2
+    assert f"Invalid value for '{arguments[0]}'" in err
+
+
+def test_a_store_of_scores_is_a_source_of_scores(run: Run, scored: Path) -> None:
+    kept = scored / "scores.zarr"
+    asked = ("--model", "braaten", "--by", "difficulty")
+    assert run("score", kept, *asked) == run("score", scored / "S.zarr", *asked)
+    code, _, err = run("score", kept, "--scores", "elsewhere")
+    assert code == 1
+    assert "is a store of scores itself" in err
 
 
 def test_a_scheduler_elsewhere_does_the_work(run: Run, replica: Path, tmp_path: Path) -> None:
@@ -331,7 +382,7 @@ def test_control_c_leaves_a_store_that_says_it_is_incomplete(replica: Path, tmp_
     assert json.loads((store / "zarr.json").read_text())["attributes"]["conversion"] == "incomplete"
 
 
-@pytest.mark.parametrize("function", ["get_command", "open_release"])
+@pytest.mark.parametrize("function", ["_find_and_load", "get_command", "open_release"])
 def test_control_c_is_130_without_a_traceback(replica: Path, function: str) -> None:
     code = (
         "import signal, sys, s2cmc_zarr.cli\n"
@@ -355,6 +406,50 @@ def test_the_demo_goes_the_whole_way_and_again(run: Run, tmp_path: Path) -> None
     code, out, _ = run("demo", tmp_path / "demo")
     assert code == 0
     assert "Nothing to convert" in out
+
+
+def test_models_with_parameters_are_scored_side_by_side(scored: Path, tmp_path: Path) -> None:
+    def s2cmc(*arguments: object) -> str:
+        command = [str(Path(sys.executable).with_name("s2cmc")), *map(str, arguments)]
+        environment = os.environ | {"COLUMNS": "200"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    ds = open_store(scored / "S.zarr")
+    (tmp_path / "masks").mkdir()
+    for scene, mask in zip(ds["scene"].values, ds["mask"].values, strict=True):
+        np.save(tmp_path / "masks" / f"{scene}.npy", np.where(mask == 1, np.uint8(7), np.uint8(3)))
+    masks = f"predictions:{tmp_path}/masks values=3=clear,7=thin cloud name=perfect"
+    models = ["braaten", "braaten bright=0.2  swir=0.05", masks]
+    kept = tmp_path / "kept.zarr"
+    asked = [word for text in models for word in ("--model", text)]
+    printed = s2cmc("score", scored / "S.zarr", "--scores", kept, *asked)
+    names = ["braaten", "braaten bright=0.2 swir=0.05", "perfect"]
+    for name in names:
+        assert f"{name}: cloud against the rest" in printed
+    counts = open_scores(kept, names)
+    expected = score(ds, ["braaten", load_model("braaten", swir=0.05, bright=0.2), masks]).compute()
+    np.testing.assert_array_equal(counts["confusion"], expected["confusion"])
+    printed = s2cmc("compare", kept, *names[:2], "--by", "all")
+    assert "braaten less braaten bright=0.2 swir=0.05: F1 of cloud" in printed
+    assert s2cmc("compare", scored / "S.zarr", *models[:2], "--by", "all") == printed
+    assert "perfect" in s2cmc("leaderboard", kept, "--by", "all")
+
+
+def test_help_imports_nothing_that_takes_long() -> None:
+    code = "import sys; from s2cmc_zarr.cli.commands import app; print(len(sys.argv), *sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "pandas", "xarray", "dask", "distributed", "zarr", "scipy", "numba", "pyarrow"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_choices_are_those_that_there_are() -> None:
+    assert tuple(TABLES) == TABLE_NAMES
+    assert set(MODELS) <= set(MODEL_NAMES)
+    for name in set(MODEL_NAMES) - set(MODELS):
+        with pytest.raises(CatalogueError, match=f"model {name!r} needs"):
+            load_model(name)
 
 
 def test_the_installed_command_runs() -> None:

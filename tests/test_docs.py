@@ -16,7 +16,8 @@ import typer
 import xarray as xr
 import zarr
 
-from s2cmc_zarr import cli, convert
+from s2cmc_zarr import convert
+from s2cmc_zarr.cli.commands import app
 from s2cmc_zarr.schema import ATTRIBUTES, DIMS
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +105,7 @@ def test_the_example_of_models_prints_what_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_options_targets_and_links_exist(document: Path) -> None:
     text = document.read_text()
-    application: Any = typer.main.get_command(cli.app)
+    application: Any = typer.main.get_command(app)
     for command, rest in re.findall(r"s2cmc ([a-z]+)\b([^`\n]*)", text):
         assert command in application.commands, command
         known = {option for parameter in application.commands[command].params for option in parameter.opts}

@@ -14,6 +14,7 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
 from s2cmc_zarr.scoring.models import MODELS, BraatenCohenYang, Model, as_model, load_model
 from s2cmc_zarr.scoring.models.installed import require
+from s2cmc_zarr.scoring.models.naming import NamedModel
 from synthetic import reference
 
 # B03, B04 and B11 of a pixel, and whether it is cloud.
@@ -106,8 +107,9 @@ def test_thresholds_are_those_of_one_pixel_at_a_time(name: str, plainly: Any) ->
 
 def test_models_are_values() -> None:
     model = load_model("braaten", bright=0.5)
-    assert model == as_model(BraatenCohenYang(bright=0.5))
-    assert tokenize(model) == tokenize(as_model(BraatenCohenYang(bright=0.5))) != tokenize(load_model("braaten"))
+    assert model == NamedModel(as_model(BraatenCohenYang(bright=0.5)), "braaten bright=0.5")
+    assert tokenize(model) == tokenize(load_model("braaten", bright=0.5)) != tokenize(load_model("braaten"))
+    assert load_model("braaten", bright=0.39) == load_model("braaten") == as_model(BraatenCohenYang())
     assert model.digest == as_model(BraatenCohenYang(bright=0.5)).digest != load_model("braaten").digest
 
 
@@ -158,7 +160,8 @@ def test_models_that_other_packages_register(tmp_path: Path, monkeypatch: pytest
 def test_unknown_names() -> None:
     with pytest.raises(CatalogueError, match="no model 'nonsense'; built in: braaten"):
         load_model("nonsense")
-    with pytest.raises(CatalogueError, match="no parameter 'tau'; it has: swir, green, bright"):
+    expected = "model 'braaten': .*unexpected keyword argument 'tau'; its parameters are: swir, green, bright, name"
+    with pytest.raises(CatalogueError, match=expected):
         load_model("braaten", tau=0.2)
     with pytest.raises(CatalogueError, match="int is no model"):
         as_model(3)  # type: ignore[arg-type]
@@ -181,5 +184,5 @@ def test_adapters_say_what_to_install(name: str) -> None:
 
 def test_importing_the_package_imports_no_model() -> None:
     heavy = "{'lightgbm', 'onnxruntime', 'sentinelhub', 's2cloudless', 'ukis_csmask', 'cv2', 'torch', 'sklearn'}"
-    code = f"import sys, s2cmc_zarr; list(s2cmc_zarr.scoring.models.MODELS); print({heavy} & set(sys.modules))"
+    code = f"import sys; from s2cmc_zarr.scoring.models import MODELS; list(MODELS); print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "set()\n"

@@ -164,7 +164,17 @@ def test_refusals(tmp_path: Path) -> None:
     path.with_suffix(".json").write_text("{}")
     with pytest.raises(CatalogueError, match=r"model.json: not a specification as STAC MLM"):
         load_model(str(path))
+    for threshold, message in (
+        ("high", "threshold='high', expected a number"),
+        ("1.5", "threshold=1.5, expected 0 to"),
+    ):
+        with pytest.raises(CatalogueError, match=message):
+            load_model(f"{path} threshold={threshold}")
     path = tmp_path / "model.pkl"
-    path.write_bytes(b"")
+    write(path, SPECIFICATION)
+    for content, message in ((b"", "is no pickle that can be read here"), (pickle.dumps(3), "holds int, expected a")):
+        path.write_bytes(content)
+        with pytest.raises(CatalogueError, match=message):
+            load_model(f"{path} allow_pickle=true")
     with pytest.raises(CatalogueError, match="has no parameter 'threshold'"):
         load_model(str(path), threshold=0.2)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +14,7 @@ import xarray as xr
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import UNLABELLED
 from s2cmc_zarr.scoring.models import load_model
+from servers import http_server
 
 SCENES = ["S2A_A", "S2A_B"]
 MASKS = np.random.default_rng(0).choice(np.array([0, 1, 2, UNLABELLED], np.uint8), (2, 5, 6))
@@ -63,7 +66,7 @@ def test_values_are_mapped(tmp_path: Path) -> None:
     model = load_model(f"predictions:{tmp_path}", values="3=thin cloud,4=cloud,7=snow,0=no data")
     assert model.predict_scene("S2A_A", reflectance=REFLECTANCE[:, :1, :5]).mask.tolist() == [[1, 1, 0, 255, 255]]
     assert model.labels == ("clear", "cloud")
-    with pytest.raises(CatalogueError, match=r"S2A_A: .* has the value\(s\) \[3, 4, 7\], expected .* or 255; say what"):
+    with pytest.raises(CatalogueError, match=r"has the value\(s\) \[3, 4, 7\], expected .* or 255; say what"):
         load_model(f"predictions:{tmp_path}").predict_scene("S2A_A", reflectance=REFLECTANCE[:, :1, :5])
 
 
@@ -78,12 +81,46 @@ def test_the_digest_follows_the_files(tmp_path: Path) -> None:
     model.predict_scene("S2A_B", reflectance=REFLECTANCE)
 
 
+@pytest.mark.parametrize("kind", ["npy", "zarr"])
+def test_the_digest_follows_the_content_where_nothing_else_is_known(tmp_path: Path, kind: str) -> None:
+    # Neither fsspec's file system in memory nor a web server lists versions of files.
+    folder = tmp_path / "masks"
+
+    def write(masks: npt.NDArray[np.uint8]) -> None:
+        if kind == "npy":
+            folder.mkdir(exist_ok=True)
+            for scene, mask in zip(SCENES, masks, strict=True):
+                np.save(folder / f"{scene}.npy", mask)
+            fsspec.filesystem("memory").put(str(folder), "/masks", recursive=True)
+        else:
+            ds = xr.Dataset({"mask": (("scene", "y", "x"), masks)}, coords={"scene": SCENES})
+            ds.to_zarr(folder, mode="w", zarr_format=2, consolidated=True)
+
+    write(MASKS)
+    with contextlib.ExitStack() as stack:
+        if kind == "zarr":
+            url = stack.enter_context(http_server(tmp_path)).url + "/masks"
+        else:
+            url = "memory://masks"
+            stack.callback(fsspec.filesystem("memory").store.clear)
+        before = load_model(f"predictions:{url}")
+        assert load_model(f"predictions:{url}").digest == before.digest
+        other = np.roll(MASKS, 1, axis=1)
+        write(other)
+        after = load_model(f"predictions:{url}")
+        assert after.digest != before.digest
+        found = [after.predict_scene(scene, reflectance=REFLECTANCE).mask for scene in SCENES]
+        np.testing.assert_array_equal(found, other)
+        write(MASKS)
+        assert load_model(f"predictions:{url}").digest == before.digest
+
+
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="no predictions; expected files named by scene"):
         load_model(f"predictions:{tmp_path}")
     np.save(tmp_path / "S2A_A.npy", MASKS[0])
     model = load_model(f"predictions:{tmp_path}")
-    with pytest.raises(CatalogueError, match="S2A_B: 0 predictions with this name among 1, expected 1"):
+    with pytest.raises(CatalogueError, match="0 of 1 predictions bear the name of S2A_B, expected 1"):
         model.predict_scene("S2A_B", reflectance=REFLECTANCE)
     with pytest.raises(CatalogueError, match=r"S2A_A.npy: shape \(5, 6\), expected \(5, 7\)"):
         model.predict_scene("S2A_A", reflectance=np.ones((13, 5, 7), np.float32))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from s2cmc_zarr.schema import LABELS, UNLABELLED
 from s2cmc_zarr.scoring.kept_scores import open_scores
 from s2cmc_zarr.scoring.models import BraatenCohenYang, as_model
 from s2cmc_zarr.scoring.scores import score
+from s2cmc_zarr.scoring.scores_store import claim_scores
 from synthetic import synthetic
 from test_probabilities import Brightness
 
@@ -167,6 +169,7 @@ sys.path[:0] = {paths!r}
 import dask
 from test_scores_store import Counting, digested
 from s2cmc_zarr.scoring.scores import score
+from s2cmc_zarr.scoring.scores_store import claim_scores
 
 class Dying(Counting):
     def predict_scene(self, scene, **arrays):
@@ -220,9 +223,46 @@ def test_refusals(url: Path, tmp_path: Path) -> None:
         score(digested().isel(y=slice(8)), "braaten", store=url, keep_predictions=True)
 
 
+HOLDING = """
+import sys
+sys.path[:0] = {paths!r}
+from s2cmc_zarr.scoring.scores_store import claim_scores
+with claim_scores({url!r}):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_only_one_run_scores_into_a_store(url: Path) -> None:
+    script = HOLDING.format(paths=[str(Path(__file__).parents[1])], url=str(url))
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(
+            CatalogueError, match=rf"another run is writing to this store: process {other.pid} on .*for it$"
+        ):
+            score(digested(), "braaten", store=url)
+        assert not (url / "models").exists()
+        other.kill()
+    assert (url / "claim.json").exists()
+    found = score(digested(), "braaten", store=url).compute()
+    assert not (url / "claim.json").exists()
+    with claim_scores(url):
+        xr.testing.assert_identical(score(digested(), "braaten", store=url).compute(), found)
+        with ThreadPoolExecutor(1) as pool, pytest.raises(CatalogueError, match="another run is writing to this store"):
+            pool.submit(score, digested(), "braaten", store=url).result()
+    assert not (url / "claim.json").exists()
+
+
 def test_names_of_models_are_no_paths(url: Path) -> None:
     model = Counting("../../a b://c", [])
     score(digested(2), model, store=url).compute()
     assert [path.name for path in (url / "models").iterdir() if path.is_dir()] == [".._.._a_b___c-111111111111"]
     assert open_scores(url)["model"].values.tolist() == ["../../a b://c"]
+    both = ["braaten", "braaten swir=0.2"]
+    found = score(digested(2), both, store=url).compute()
+    xr.testing.assert_identical(score(digested(2), both, store=url).compute(), found)
+    assert open_scores(url, both)["model"].values.tolist() == both
+    assert (found["confusion"].sel(model=both[0]) != found["confusion"].sel(model=both[1])).any()
     assert as_model(BraatenCohenYang()).digest != as_model(BraatenCohenYang(swir=0.2)).digest

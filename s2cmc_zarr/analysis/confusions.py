@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from s2cmc_zarr.choices import Classes as Classes
 from s2cmc_zarr.schema import LABELS
-
-Classes: TypeAlias = Literal["cloud", "three"]
 
 _FOLDINGS: Final = MappingProxyType(
     {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,8 @@ from s2cmc_zarr.analysis.resampling import (
     resampled_sum,
     two_sided_p_value,
 )
+from s2cmc_zarr.choices import Method as Method
 from s2cmc_zarr.errors import CatalogueError
-
-Method: TypeAlias = Literal["bca", "percentile"]
 
 _ROUNDING: Final = 1e-12
 """Of sums in another order, relative."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from s2cmc_zarr.choices import REPLICATES as REPLICATES
 from s2cmc_zarr.errors import CatalogueError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-
-REPLICATES: Final = 2000
-"""Efron and Tibshirani (1993, section 14.3) advise a thousand or more for intervals."""
 
 
 def resample(group: npt.ArrayLike, replicates: int = REPLICATES, seed: int = 0) -> npt.NDArray[np.int64]:

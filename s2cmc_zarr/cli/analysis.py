@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 import s2cmc_zarr
-from s2cmc_zarr.analysis.confusions import Classes
-from s2cmc_zarr.analysis.groups import members
+from s2cmc_zarr.choices import DEFAULT_TABLES, TABLE_NAMES
 from s2cmc_zarr.cli.options import (
     CONTEXT,
     By,
+    ClassesOption,
     Data,
     Quiet,
     Scheduler,
@@ -22,18 +22,8 @@ from s2cmc_zarr.cli.options import (
     Workers,
     bar,
     client,
+    grouping,
     parse_options,
-)
-from s2cmc_zarr.errors import DefectWarning
-from s2cmc_zarr.progress import compute
-from s2cmc_zarr.view.agreement import print_agreement
-from s2cmc_zarr.view.audit import print_audit
-from s2cmc_zarr.view.statistics import (
-    DEFAULT,
-    TABLES,
-    included,
-    print_statistics,
-    write_statistics,
 )
 
 commands = typer.Typer(no_args_is_help=True, context_settings=CONTEXT)
@@ -47,8 +37,8 @@ def stats(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Print this table; can be given several times. One of: {', '.join(TABLES)}. Default: "
-            f"{', '.join(DEFAULT)}.",
+            help=f"Print this table; can be given several times. One of: {', '.join(TABLE_NAMES)}. Default: "
+            f"{', '.join(DEFAULT_TABLES)}.",
         ),
     ] = None,
     out: Annotated[
@@ -60,12 +50,16 @@ def stats(
     quiet: Quiet = False,
 ) -> None:
     """Tables of classes, reflectance, cloud cover and tags, by tag or any other grouping."""
+    from s2cmc_zarr.analysis.groups import members
+    from s2cmc_zarr.progress import compute
+    from s2cmc_zarr.view.statistics import included, print_statistics, write_statistics
+
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=parse_options(storage_options))
-    groups = None if by == "all" else by
+    groups = grouping(by)
     members(dataset, groups)  # says what cannot be grouped before pixels are read
-    printed, written = table or list(DEFAULT), table or list(TABLES)
+    printed, written = table or list(DEFAULT_TABLES), table or list(TABLE_NAMES)
     if "reflectance" not in dataset and not table:  # the tag table alone
-        printed, written = ["balance", "cloud-cover"], [name for name in TABLES if not included([name])]
+        printed, written = ["balance", "cloud-cover"], [name for name in TABLE_NAMES if not included([name])]
     include = included([*printed, *(written if out else ())])
     statistics = dataset
     if include or (include is not None and "reflectance" in dataset):
@@ -81,17 +75,19 @@ def stats(
 def agreement(
     store: Data,
     by: By = "all",
-    classes: Annotated[
-        Classes, typer.Option(help="Cloud against the rest, or the three classes of the masks.")
-    ] = "cloud",
+    classes: ClassesOption = "cloud",
     workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """How the two annotators agree on the scenes that both have marked: what a model can be measured against."""
+    from s2cmc_zarr.analysis.groups import members
+    from s2cmc_zarr.progress import compute
+    from s2cmc_zarr.view.agreement import print_agreement
+
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=parse_options(storage_options))
-    groups = None if by == "all" else by
+    groups = grouping(by)
     counts = s2cmc_zarr.agreement(dataset)
     members(counts, groups)  # says what cannot be grouped before pixels are read
     with client(scheduler, workers):
@@ -117,8 +113,10 @@ def audit(
     quiet: Quiet = False,
 ) -> None:
     """List what contradicts itself in the catalogue, and related scenes; exit code 1 if there are defects."""
+    from s2cmc_zarr.view.audit import print_audit
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DefectWarning)  # the audit says the same, and more
+        warnings.simplefilter("ignore", s2cmc_zarr.DefectWarning)  # the audit says the same, and more
         dataset = s2cmc_zarr.open_catalogue(source, on_defect="mark", storage_options=parse_options(storage_options))
     with client(scheduler, workers):
         found = s2cmc_zarr.audit(dataset, progress=bar(quiet))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import s2cmc_zarr
+from s2cmc_zarr.choices import OnDefect, PresetName
 from s2cmc_zarr.cli.options import (
     CONTEXT,
     Quiet,
@@ -22,12 +23,7 @@ from s2cmc_zarr.cli.options import (
     errors,
     parse_options,
 )
-from s2cmc_zarr.demo import run_demo
-from s2cmc_zarr.release.catalogue import OnDefect
-from s2cmc_zarr.release.replica import make_replica
 from s2cmc_zarr.schema import SCENE_SIZE
-from s2cmc_zarr.store.presets import PresetName
-from s2cmc_zarr.view.store import print_conversion, print_verification
 
 commands = typer.Typer(no_args_is_help=True, context_settings=CONTEXT)
 export = typer.Typer(
@@ -78,7 +74,7 @@ def replica(
     """Make a catalogue in the published layout with simulated scenes."""
     if scenes is None and tags is None:
         scenes = 8
-    made = make_replica(directory, scenes, size=size, tags=tags, seed=seed, progress=bar(quiet))
+    made = s2cmc_zarr.make_replica(directory, scenes, size=size, tags=tags, seed=seed, progress=bar(quiet))
     typer.echo(f"Replica: {made}")
 
 
@@ -113,6 +109,8 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Convert the release to a Zarr store; a run that was interrupted is continued."""
+    from s2cmc_zarr.view.store import print_conversion
+
     try:
         with client(scheduler, workers):
             done = s2cmc_zarr.convert(
@@ -148,6 +146,8 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Check every scene against its digests and, with --source, the release; exit code 1 if anything differs."""
+    from s2cmc_zarr.view.store import print_verification
+
     with client(scheduler, workers):
         found = s2cmc_zarr.verify(
             store,
@@ -171,6 +171,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Go the whole way on a simulated catalogue: make it, convert, verify, analyse, score."""
+    from s2cmc_zarr.demo import run_demo
+
     if not run_demo(directory, scenes=scenes, size=size, progress=bar(quiet)):
         raise typer.Exit(1)
 

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import dask.config
-import distributed
 import typer
 from rich.console import Console
 
+from s2cmc_zarr.choices import MODEL_NAMES, Classes, Method, ShadowPolicy
 from s2cmc_zarr.errors import CatalogueError
 
 CONNECT_TIMEOUT = "10s"
@@ -49,11 +48,56 @@ By = Annotated[
         "'snow/ice and difficulty > 2', or several of these, separated by commas.",
     ),
 ]
+Scores = Annotated[
+    str, typer.Argument(metavar="STORE", help="Path or URL of a Zarr store, of the release, or of a store of scores.")
+]
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help=f"A model; can be given several times. Built in: {', '.join(MODEL_NAMES)}; or package.module:factory, a "
+        "file .onnx, .txt, .pt2 with its specification beside it, or predictions:URL. Parameters follow in the same "
+        "quotes: 's2cloudless threshold=0.5 average_over=2'.",
+    ),
+]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Let a model be a pickle, which runs whatever code is in it: trust it.")
+]
+KeptScores = Annotated[
+    str | None,
+    typer.Option(
+        "--scores",
+        metavar="URL",
+        help="Keep counts there, and take those that are there already instead of computing them.",
+    ),
+]
+ClassesOption = Annotated[
+    Classes, typer.Option("--classes", help="Cloud against the rest, or the three classes of the masks.")
+]
+Policy = Annotated[
+    ShadowPolicy, typer.Option("--shadow-policy", help="What CLEAR means in scenes whose shadows were not marked.")
+]
+Tolerance = Annotated[
+    int, typer.Option(metavar="PIXELS", help="Leave out pixels nearer than this to a boundary: 0, 1, 2, 4, 8 or 16.")
+]
+Out = Annotated[str | None, typer.Option(metavar="FILE", help="Write the table there, too: .parquet, .csv or .json.")]
+MetricName = Annotated[
+    str, typer.Option("--metric", metavar="NAME", help="For example f1, iou, recall, kappa, mcc, overall_accuracy.")
+]
+Label = Annotated[str, typer.Option(metavar="CLASS", help="Of which class, if the metric is of single classes.")]
+Level = Annotated[float, typer.Option(metavar="SHARE", min=0, max=1, help="Nominal coverage of the intervals.")]
+MethodOption = Annotated[Method, typer.Option("--method", help="Kind of bootstrap interval.")]
+Replicates = Annotated[int, typer.Option(metavar="N", min=1, help="Resamples of independent groups of scenes.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of the resamples.")]
 
 
 @contextlib.contextmanager
 def client(address: str | None, workers: int | None = None) -> Iterator[None]:
     """Work on a scheduler for a while if one is named, or else in some threads."""
+    import dask.config
+    import distributed
+
     if address is None:
         with dask.config.set(num_workers=workers) if workers else contextlib.nullcontext():
             yield
@@ -80,6 +124,11 @@ def parse_options(text: str | None) -> dict[str, Any] | None:
         # The text itself may hold a secret.
         raise CatalogueError("storage options are not a JSON object, expected for example '{\"anon\": true}'")
     return options
+
+
+def grouping(by: str) -> str | None:
+    """Give what --by means to the Python interface."""
+    return None if by == "all" else by
 
 
 def bar(quiet: bool) -> bool:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from s2cmc_zarr import storage
+from s2cmc_zarr.choices import OnDefect as OnDefect
 from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.release import inspection, zenodo
 from s2cmc_zarr.release import tags as tag_table
@@ -26,8 +27,6 @@ from s2cmc_zarr.release.masks import count_labels, decode_mask
 from s2cmc_zarr.release.npy import HEADER_LIMIT, read_array, read_rows
 from s2cmc_zarr.release.thumbnails import FILE_LIMIT, decode_thumbnail
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, SCENE_SIZE, UNLABELLED
-
-OnDefect: TypeAlias = Literal["raise", "skip", "mark"]
 
 
 @dataclass(frozen=True)

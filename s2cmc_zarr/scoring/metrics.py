@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Final, NamedTuple, get_args
 
 import numpy as np
 import xarray as xr
@@ -11,11 +11,10 @@ import xarray as xr
 from s2cmc_zarr.analysis.confusions import RATES, Classes, fold, rates
 from s2cmc_zarr.analysis.estimates import averages, scene_values
 from s2cmc_zarr.analysis.groups import By, group_dims, members, table_dataset, without_scene_coords
+from s2cmc_zarr.choices import ShadowPolicy as ShadowPolicy
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.boundaries import DISTANCE_EDGES
 from s2cmc_zarr.schema import LABELS
-
-ShadowPolicy: TypeAlias = Literal["catalogue", "as_labelled", "marked_scenes"]
 
 FEW_SCENES: Final = 20
 """Groups of fewer scenes are flagged: their averages say little of other scenes."""

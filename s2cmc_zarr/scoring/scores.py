@@ -40,7 +40,8 @@ def score(
     store : str or path, optional
         Where the counts are kept while they are computed (a Zarr store, made if it is not there). What is there
         already, of the same model and the same pixels, is read instead of computed: an interrupted run goes on, and
-        another model or more scenes cost only themselves. Runs that write to one store at a time must not overlap.
+        another model or more scenes cost only themselves. Only one run may write to a store at a time; `claim_scores`
+        keeps others away.
     keep_predictions : bool
         Whether the masks are kept in the store, too.
     storage_options : mapping, optional

@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +35,7 @@ from s2cmc_zarr.scoring.scene_scores import (
     read_only,
     stack,
 )
+from s2cmc_zarr.store.claim import claim
 from s2cmc_zarr.store.objects import connect
 
 _SIZES: Final = {
@@ -42,6 +45,43 @@ _SIZES: Final = {
     "probability": BIN_COUNT,
 }
 _DIGEST: Final = hashlib.sha256().digest_size
+
+
+_CLAIM: Final = "claim.json"
+_held: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
+
+
+@contextmanager
+def claim_scores(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Keep others from scoring into a store, from before `score` is called until what it gave is computed.
+
+    `score` itself does so only while it prepares the store: what it gives is computed later, or never. A run that has
+    died holds nothing: at once on the same machine, two minutes after its last sign on another one.
+
+    Parameters
+    ----------
+    url : str or path
+        Of the store, which is made if it is not there.
+    storage_options : mapping, optional
+        For fsspec.
+
+    Raises
+    ------
+    CatalogueError
+        If another run holds the store, or the place is something else.
+    """
+    held, place = _held.get(), os.fspath(url)
+    if place in held:
+        yield
+        return
+    store = connect(url, storage_options, read_only=False)
+    check_or_make(store, url)
+    with claim(store, key=_CLAIM, take_over=None):
+        token = _held.set(held | {place})
+        try:
+            yield
+        finally:
+            _held.reset(token)
 
 
 def score_into(
@@ -58,15 +98,14 @@ def score_into(
     pixels is written after its counts, so that a scene counts as done only if all of it is there.
     """
     store = connect(url, storage_options, read_only=False)
-    check_or_make(store, url)
     # What one model needs must not make the scores of others outdated.
     digests = [pixel_digests(ds, needed_variables((model,))) for model in models]
-    write_scenes(store, ds)
-    shape = ds["mask"].sizes["y"], ds["mask"].sizes["x"]
-    kept = [
-        KeptModel.prepare(store, model, of_model, shape if keep_predictions else None)
-        for model, of_model in zip(models, digests, strict=True)
-    ]
+    shape = (ds["mask"].sizes["y"], ds["mask"].sizes["x"]) if keep_predictions else None
+    with claim_scores(url, storage_options):
+        write_scenes(store, ds)
+        kept = [
+            KeptModel.prepare(store, model, of_model, shape) for model, of_model in zip(models, digests, strict=True)
+        ]
     lazy = count_scenes(ds, models, KeepScene(models, needed_variables(models), tuple(kept)))
     names = [str(scene) for scene in ds["scene"].values]
     done = np.array([all(name in one.done for one in kept) for name in names])

@@ -27,7 +27,7 @@ _STALE_AFTER: Final = 120.0
 
 
 @contextmanager
-def claim(store: Store, *, take_over: bool = False) -> Iterator[None]:
+def claim(store: Store, *, key: str = CLAIM, take_over: bool | None = False) -> Iterator[None]:
     """Hold a store for writing.
 
     A claim of a process that no longer runs on this machine, or that was not renewed for two minutes, is taken over.
@@ -35,8 +35,10 @@ def claim(store: Store, *, take_over: bool = False) -> Iterator[None]:
     Parameters
     ----------
     store : zarr.abc.store.Store
-    take_over : bool
-        Take over a claim that looks alive, too.
+    key : str
+        Where the claim is written.
+    take_over : bool or None
+        Take over a claim that looks alive, too; None where the user cannot ask for that.
 
     Raises
     ------
@@ -49,35 +51,35 @@ def claim(store: Store, *, take_over: bool = False) -> Iterator[None]:
         "process": os.getpid(),
         "started": psutil.Process().create_time(),
     }
-    held = get_json(store, CLAIM)
+    held = get_json(store, key)
     if held is not None and not take_over and _is_alive(held):
+        or_else = "" if take_over is None else ", or take the store over if it is dead (--take-over, take_over=True)"
         raise CatalogueError(
             f"another run is writing to this store: process {held.get('process')} on {held.get('host')}, last sign "
-            f"{time.time() - held.get('renewed', 0):.0f} s ago. Wait for it, or take the store over if it is dead "
-            "(--take-over, take_over=True)"
+            f"{time.time() - held.get('renewed', 0):.0f} s ago. Wait for it{or_else}"
         )
     if held is not None:
-        delete(store, CLAIM)
+        delete(store, key)
     with naming(f"cannot write to {store}"):
-        sync(store.set_if_not_exists(CLAIM, as_buffer(mine | {"renewed": time.time()})))
-    _check_mine(store, mine["token"])
+        sync(store.set_if_not_exists(key, as_buffer(mine | {"renewed": time.time()})))
+    _check_mine(store, key, mine["token"])
     stop = threading.Event()
 
     def renew() -> None:
         while not stop.wait(_RENEWED_EVERY):
-            if (get_json(store, CLAIM) or {}).get("token") == mine["token"]:
-                put_json(store, CLAIM, mine | {"renewed": time.time()})
+            if (get_json(store, key) or {}).get("token") == mine["token"]:
+                put_json(store, key, mine | {"renewed": time.time()})
 
     renewer = threading.Thread(target=renew, name="claim", daemon=True)
     renewer.start()
     try:
         yield
-        _check_mine(store, mine["token"])
+        _check_mine(store, key, mine["token"])
     finally:
         stop.set()
         renewer.join()
-        if (get_json(store, CLAIM) or {}).get("token") == mine["token"]:
-            delete(store, CLAIM)
+        if (get_json(store, key) or {}).get("token") == mine["token"]:
+            delete(store, key)
 
 
 def is_claimed(store: Store) -> bool:
@@ -100,8 +102,8 @@ def _is_alive(held: dict[str, Any]) -> bool:
     return bool(time.time() - held.get("renewed", 0) < _STALE_AFTER)
 
 
-def _check_mine(store: Store, token: object) -> None:
-    held = get_json(store, CLAIM) or {}
+def _check_mine(store: Store, key: str, token: object) -> None:
+    held = get_json(store, key) or {}
     if held.get("token") != token:
         raise CatalogueError(
             f"another run has claimed this store: process {held.get('process')} on {held.get('host')}; "

@@ -7,7 +7,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import numcodecs
 from numcodecs.abc import Codec
@@ -16,9 +16,8 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.codecs.numcodecs import PCodec
 from zarr.errors import ZarrUserWarning
 
+from s2cmc_zarr.choices import PresetName as PresetName
 from s2cmc_zarr.errors import CatalogueError
-
-PresetName: TypeAlias = Literal["balanced", "archive", "training"]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from s2cmc_zarr.analysis.band_tables import moments, normalisation, quantiles, s
 from s2cmc_zarr.analysis.groups import By
 from s2cmc_zarr.analysis.representativeness import representativeness
 from s2cmc_zarr.analysis.scene_tables import class_balance, cloud_cover, tag_co_occurrence, tag_counts
+from s2cmc_zarr.choices import DEFAULT_TABLES
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.statistics import Statistic
 from s2cmc_zarr.schema import LABELS
@@ -28,7 +29,6 @@ _MOST: Final = 12
 _LIFT: Final = "lift: 1 by chance, no interval and not listed where no scene has both"
 _INTERVALS: Final = "in brackets 95 % intervals over independent groups of scenes"
 
-DEFAULT: Final[tuple[str, ...]] = ("balance", "means")
 Shown: TypeAlias = Iterator[tuple[str, pd.DataFrame, Sequence[str], str | None]]
 """Title, rows, columns of percent, caption."""
 
@@ -59,7 +59,7 @@ def included(names: Sequence[str]) -> list[Statistic] | None:
     return sorted({statistic for include in needed for statistic in include}) if needed else None
 
 
-def print_statistics(statistics: xr.Dataset, by: By, names: Sequence[str] = DEFAULT) -> None:
+def print_statistics(statistics: xr.Dataset, by: By, names: Sequence[str] = DEFAULT_TABLES) -> None:
     """Print tables of all scenes and by group.
 
     Parameters

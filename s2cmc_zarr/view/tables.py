@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,10 @@ def write_table(tables: Sequence[xr.Dataset], path: str | os.PathLike[str]) -> N
     """
     suffix = check_table_path(path)
     frame = pd.concat([_rows(table) for table in tables], ignore_index=True)
+    for name in frame.columns:
+        # "all" beside the numbers of groups: a column of a file has one type.
+        if pd.api.types.infer_dtype(frame[name], skipna=False).startswith("mixed"):
+            frame[name] = frame[name].astype(str)
     if suffix == ".parquet":
         frame.to_parquet(path, index=False)
     elif suffix == ".csv":
@@ -51,9 +55,11 @@ def write_table(tables: Sequence[xr.Dataset], path: str | os.PathLike[str]) -> N
 
 def check_table_path(path: str | os.PathLike[str]) -> str:
     """Give the end of a name that `write_table` knows, before anything is computed."""
-    suffix = PurePath(path).suffix.lower()
+    suffix = Path(path).suffix.lower()
     if suffix not in (".parquet", ".csv", ".json"):
         raise CatalogueError(f"{os.fspath(path)} ends in {suffix!r}, expected .parquet, .csv or .json")
+    if not Path(path).parent.is_dir():
+        raise CatalogueError(f"{os.fspath(path)}: there is no folder {Path(path).parent}; make it first")
     return suffix
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
+from s2cmc_zarr.scoring.models.naming import NamedModel
 from s2cmc_zarr.scoring.models.prediction import Model, Pixels, Prediction
 from s2cmc_zarr.scoring.models.registry import ModelLike, as_model
 from s2cmc_zarr.scoring.models.runner import SceneModel
@@ -50,6 +51,8 @@ def check_model(model: ModelLike, *, size: int = 64) -> tuple[str, ...]:
         With everything that was found wrong.
     """
     checked = as_model(model)
+    if isinstance(checked, NamedModel):
+        checked = checked.model
     done, wrong = [], []
     for check in _checks(checked, size):
         done.append((check.__doc__ or "").rstrip("."))

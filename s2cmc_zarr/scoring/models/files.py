@@ -14,6 +14,7 @@ import numpy.typing as npt
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.models.boosters import BoosterPredictor, load_booster
 from s2cmc_zarr.scoring.models.installed import once, require, sha256
+from s2cmc_zarr.scoring.models.naming import check_kind
 from s2cmc_zarr.scoring.models.prediction import Pixels
 from s2cmc_zarr.scoring.models.runner import Predictor, SceneModel
 from s2cmc_zarr.scoring.models.sessions import onnx_session
@@ -57,9 +58,14 @@ def load_file(
         raise CatalogueError(f"{path} is no model, expected a file that ends with {', '.join(SUFFIXES)}")
     if threshold is not None and suffix != ".txt":
         raise CatalogueError(f"{path} has no parameter 'threshold'; only a forest of LightGBM (.txt) has")
+    if threshold is not None:
+        check_kind(str(path), "threshold", threshold, 0.5)
+        if not 0 <= threshold <= 1:
+            raise CatalogueError(f"{path} got threshold={threshold}, expected 0 to 1")
     if suffix in (".pkl", ".pickle") and not allow_pickle:
         raise CatalogueError(
-            f"{path} is a pickle, and reading it runs whatever code is in it; if you trust it, say allow_pickle=True"
+            f"{path} is a pickle, and reading it runs whatever code is in it; if you trust it, say allow_pickle=True "
+            "(--allow-pickle)"
         )
     path = path.resolve()
     specification = read_specification(path)
@@ -75,6 +81,7 @@ def load_file(
         predictor = TorchPredictor(path, specification)
     else:
         predictor = PicklePredictor(path, specification)
+        once(_load_pickle, path, predictor.digest)
     return SceneModel(predictor, threads)
 
 
@@ -107,8 +114,8 @@ def read_specification(path: Path) -> Specification:
 
 
 @dataclass(frozen=True)
-class OnnxPredictor:
-    """A network in a file of ONNX, run by ONNX Runtime."""
+class FilePredictor:
+    """A file and its specification; what is in it is loaded once a process."""
 
     path: Path
     specification: Specification
@@ -117,6 +124,10 @@ class OnnxPredictor:
     def digest(self) -> str:
         """SHA-256 of the file."""
         return sha256(self.path)
+
+
+class OnnxPredictor(FilePredictor):
+    """A network in a file of ONNX, run by ONNX Runtime."""
 
     def predict(self, reflectance: Pixels) -> npt.NDArray[Any]:
         """Predict classes or probabilities as specified."""
@@ -130,17 +141,8 @@ class OnnxPredictor:
         return _as_specified(output, self.specification)
 
 
-@dataclass(frozen=True)
-class TorchPredictor:
+class TorchPredictor(FilePredictor):
     """A network as a program of `torch.export`, run by PyTorch on the CPU."""
-
-    path: Path
-    specification: Specification
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the file."""
-        return sha256(self.path)
 
     def predict(self, reflectance: Pixels) -> npt.NDArray[Any]:
         """Predict classes or probabilities as specified."""
@@ -158,17 +160,8 @@ def _load_program(path: Path, digest: str) -> Any:  # noqa: ARG001  part of the 
     return torch.export.load(path).module()
 
 
-@dataclass(frozen=True)
-class PicklePredictor:
+class PicklePredictor(FilePredictor):
     """A pickled classifier with scikit-learn's methods; its features are the bands of single pixels."""
-
-    path: Path
-    specification: Specification
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the file."""
-        return sha256(self.path)
 
     def predict(self, reflectance: Pixels) -> npt.NDArray[Any]:
         """Predict classes or probabilities as specified."""
@@ -182,8 +175,14 @@ class PicklePredictor:
 
 
 def _load_pickle(path: Path, digest: str) -> Any:  # noqa: ARG001  part of the key
-    with path.open("rb") as file:
-        return pickle.load(file)  # noqa: S301  only after allow_pickle
+    try:
+        with path.open("rb") as file:
+            classifier = pickle.load(file)  # noqa: S301  only after allow_pickle
+    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
+        raise CatalogueError(f"{path} is no pickle that can be read here: {error}") from None
+    if not hasattr(classifier, "predict"):
+        raise CatalogueError(f"{path} holds {type(classifier).__name__}, expected a classifier with predict()")
+    return classifier
 
 
 def _as_specified(output: npt.NDArray[Any], specification: Specification) -> npt.NDArray[Any]:

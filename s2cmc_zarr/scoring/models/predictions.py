@@ -25,6 +25,8 @@ from s2cmc_zarr.storage import exists, find, open_file_system, read
 
 _INTEGERS = ("|b1", "|u1", "|i1", "<u2", "<i2", "<i4", "<i8")
 _SUFFIXES = (".npy", ".tif", ".tiff")
+_VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified")
+"""What changes with a file, by the names that file systems give it."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ class Predictions:
     variables: ClassVar[tuple[str, ...]] = ("reflectance",)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.storage_options, Mapping):
+            raise CatalogueError("storage options are no mapping, expected for example {'anon': True}")
         object.__setattr__(self, "values", _parse(self.values))
         object.__setattr__(self, "name", self.name or PurePosixPath(self.url.rstrip("/")).stem)
         fs, path = open_file_system(self.url, self.storage_options)
-        object.__setattr__(self, "version", _version(fs, path))
+        version = _version(fs, path) or _open(self).content()
+        object.__setattr__(self, "version", version)
         if not self._source.scenes:
             raise CatalogueError(
                 f"{self.url}: no predictions; expected files named by scene ({', '.join(_SUFFIXES)}), "
@@ -84,7 +89,7 @@ class Predictions:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over where they are, what the values mean, and the names, sizes and versions of the files."""
+        """SHA-256 over where they are, what the values mean, and the versions of the files or else their content."""
         parts = (self.url, self.variable, str(self.values), self.version)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -114,14 +119,14 @@ class Predictions:
                 mask[here] = LABELS.index(label)
         if not known.all():
             raise CatalogueError(
-                f"{scene}: {self.url} has the value(s) {np.unique(found[~known]).tolist()[:5]}, expected "
+                f"{self.url} has the value(s) {np.unique(found[~known]).tolist()[:5]}, expected "
                 f"{self.values} or {UNLABELLED}; say what they mean with values='0=clear,1=cloud'"
             )
         return Prediction(mask)
 
     @property
     def _source(self) -> _Files | _Group:
-        return once(_open, self.url, self.variable, self.version, tuple(sorted(self.storage_options.items())))
+        return once(_open, self)
 
 
 def _parse(values: Mapping[int, str] | str) -> dict[int, str]:
@@ -138,18 +143,22 @@ def _parse(values: Mapping[int, str] | str) -> dict[int, str]:
 
 
 def _version(fs: fsspec.AbstractFileSystem, path: str) -> str:
-    """Names, sizes and versions of all files; where a server cannot list them, nothing."""
+    """Names, sizes and versions of all files; nothing, where the file system does not list them or their versions."""
     if not find(fs, path):
         return ""
     listing: Mapping[str, Mapping[str, Any]] = attempt(f"list {path}", fs.find, path, detail=True)
-    keys = ("size", "ETag", "mtime", "LastModified")
-    return str([(name, *(str(info.get(key)) for key in keys)) for name, info in sorted(listing.items())])
+    found = [
+        (name, info["size"], *(str(info[key]) for key in _VERSIONS if info.get(key)))
+        for name, info in sorted(listing.items())
+    ]
+    return str(found) if all(len(of_file) > 2 for of_file in found) else ""
 
 
-def _open(url: str, variable: str, version: str, options: tuple[tuple[str, Any], ...]) -> _Files | _Group:  # noqa: ARG001  part of the key
-    fs, path = open_file_system(url, dict(options))
+def _open(predictions: Predictions) -> _Files | _Group:
+    options = dict(predictions.storage_options)
+    fs, path = open_file_system(predictions.url, options)
     if any(exists(fs, f"{path.rstrip('/')}/{name}") for name in ("zarr.json", ".zgroup", ".zmetadata")):
-        return _Group(url, variable, dict(options))
+        return _Group(predictions.url, predictions.variable, options)
     return _Files(fs, path)
 
 
@@ -161,13 +170,18 @@ class _Files:
         files = [PurePosixPath(name) for name in sorted(find(fs, path))]
         self.scenes = {file.stem: str(file) for file in files if file.suffix.lower() in _SUFFIXES}
 
+    def content(self) -> str:
+        """Compute the SHA-256 over all files, hexadecimal."""
+        content = hashlib.sha256()
+        for scene, name in self.scenes.items():
+            content.update(scene.encode() + hashlib.sha256(read(self._fs, name)).digest())
+        return content.hexdigest()
+
     def read(self, scene: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         names = [self.scenes[scene]] if scene in self.scenes else []
         names = names or [name for stem, name in self.scenes.items() if stem.startswith(scene)]
         if len(names) != 1:
-            raise CatalogueError(
-                f"{scene}: {len(names)} predictions with this name among {len(self.scenes)}, expected 1"
-            )
+            raise CatalogueError(f"{len(names)} of {len(self.scenes)} predictions bear the name of {scene}, expected 1")
         data = read(self._fs, names[0])
         if names[0].lower().endswith(".npy"):
             return read_array(data, names[0], shape, _INTEGERS)
@@ -206,10 +220,18 @@ class _Group:
         self.scenes = {str(scene): position for position, scene in enumerate(ds["scene"].values)}
         self._url = url
 
+    def content(self) -> str:
+        """Compute the SHA-256 over the masks of all scenes, hexadecimal."""
+        content = hashlib.sha256()
+        for scene, position in self.scenes.items():
+            mask = np.ascontiguousarray(self._array[position].values)
+            content.update(f"{scene} {mask.dtype} {mask.shape}".encode() + hashlib.sha256(mask.tobytes()).digest())
+        return content.hexdigest()
+
     def read(self, scene: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         if scene not in self.scenes:
-            raise CatalogueError(f"{scene}: not among the {len(self.scenes)} scenes of {self._url}")
+            raise CatalogueError(f"{scene} is not among the {len(self.scenes)} scenes of {self._url}")
         values: npt.NDArray[Any] = self._array[self.scenes[scene]].values
         if values.shape != shape:
-            raise CatalogueError(f"{scene}: {self._url} has the shape {values.shape}, expected {shape}")
+            raise CatalogueError(f"{self._url} has the shape {values.shape}, expected {shape}")
         return values

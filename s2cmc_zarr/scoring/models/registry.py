@@ -6,13 +6,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from inspect import Parameter, signature
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.models.installed import is_installed
+from s2cmc_zarr.scoring.models.naming import (
+    NamedModel,
+    check_kind,
+    join_parameters,
+    read_value,
+    split_parameters,
+)
 from s2cmc_zarr.scoring.models.prediction import FunctionModel, MaskFunction, Model
 from s2cmc_zarr.scoring.models.runner import Predictor, SceneModel
 
@@ -44,6 +51,8 @@ _NEEDS: Final = MappingProxyType(
         "sentle": ("sentle", "torch"),
     }
 )
+_UNNAMED: Final = frozenset({"allow_pickle", "storage_options", "threads"})
+"""Parameters that names in tables do not mention: they change no prediction, or may be secret."""
 _PATH_OF_FACTORY: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -78,44 +87,31 @@ def load_model(name: str, /, **parameters: Any) -> Model:
         * ``"package.module:factory"``.
         * A file ``.onnx``, ``.txt`` (LightGBM), ``.pt2``, or, with ``allow_pickle=True``, ``.pkl``: see `load_file`.
         * ``"predictions:URL"``: finished masks, see `Predictions`.
+
+        Parameters may follow it: ``"s2cloudless threshold=0.5 average_over=2"``. A value goes on until the next
+        parameter, and is JSON, or else text.
     **parameters
-        Of the model, where its defaults are not wanted.
+        The same, where the model's defaults are not wanted. Every model also takes ``name``, its name in tables.
 
     Returns
     -------
     Model
-        Called with float32 reflectance of shape (band, y, x), it gives a mask, uint8, shape (y, x).
+        Called with float32 reflectance of shape (band, y, x), it gives a mask, uint8, shape (y, x). Its name in tables
+        mentions the parameters that are not as by default.
 
     Raises
     ------
     CatalogueError
-        If there is no such model, a package that it needs is not installed, or it has no such parameter.
+        If there is no such model, a package that it needs is not installed, it has no such parameter, or the value of
+        one is of another kind than its default.
     """
-    if name in _FACTORIES:
-        return _make(name, _import(_FACTORIES[name]), parameters)
-    kind, _, url = name.partition(":")
-    if kind == "predictions" and url:
-        return _make(name, _import(f"{_HERE}.predictions:Predictions"), {"url": url, **parameters})
-    registered = entry_points(group=GROUP)
-    if name in registered.names:
-        try:
-            factory = registered[name].load()
-        except (ImportError, AttributeError) as error:
-            raise CatalogueError(f"model {name!r} of {registered[name].value} cannot be imported: {error}") from None
-        return _make(name, factory, parameters)
-    if name.lower().endswith((".onnx", ".txt", ".pt2", ".pkl", ".pickle")):
-        return _make(name, _import(f"{_HERE}.files:load_file"), {"path": Path(name), **parameters})
-    if _PATH_OF_FACTORY.fullmatch(name):
-        try:
-            factory = _import(name)
-        except (ImportError, AttributeError) as error:
-            raise CatalogueError(f"model {name!r} cannot be imported: {error}") from None
-        return _make(name, factory, parameters)
-    also = f"; registered: {', '.join(sorted(registered.names))}" if registered else ""
-    raise CatalogueError(
-        f"no model {name!r}; built in: {', '.join(MODELS)}{also}; or package.module:factory, a file .onnx, .txt, .pt2, "
-        "or predictions:URL"
-    )
+    name, texts = split_parameters(name)
+    factory, fixed = _find(name)
+    if not callable(factory):
+        raise CatalogueError(f"{name} is {type(factory).__name__}, expected a function or class that makes a model")
+    known = signature(factory).parameters
+    read = {key: read_value(text, known[key].default if key in known else "") for key, text in texts.items()}
+    return _make(name, factory, fixed, read | parameters)
 
 
 def as_model(model: ModelLike, labels: Sequence[str] | None = None) -> Model:
@@ -152,15 +148,55 @@ def as_model(model: ModelLike, labels: Sequence[str] | None = None) -> Model:
     )
 
 
+def _find(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Find the factory of a name, and what of its parameters the name itself says."""
+    if name in _FACTORIES:
+        return _import(_FACTORIES[name]), {}
+    kind, _, url = name.partition(":")
+    if kind == "predictions" and url:
+        return _import(f"{_HERE}.predictions:Predictions"), {"url": url}
+    registered = entry_points(group=GROUP)
+    if name.lower().endswith((".onnx", ".txt", ".pt2", ".pkl", ".pickle")) and name not in registered.names:
+        return _import(f"{_HERE}.files:load_file"), {"path": Path(name)}
+    if name in registered.names or _PATH_OF_FACTORY.fullmatch(name):
+        where = f" of {registered[name].value}" if name in registered.names else ""
+        try:
+            return (registered[name].load() if where else _import(name)), {}
+        except (ImportError, AttributeError, SyntaxError) as error:
+            raise CatalogueError(f"model {name!r}{where} cannot be imported: {error}") from None
+    also = f"; registered: {', '.join(sorted(registered.names))}" if registered else ""
+    raise CatalogueError(
+        f"no model {name!r}; built in: {', '.join(MODELS)}{also}; or package.module:factory, a file .onnx, .txt, .pt2, "
+        "or predictions:URL; parameters follow it: NAME parameter=value"
+    )
+
+
 def _import(path: str) -> Callable[..., Any]:
     module, _, attribute = path.partition(":")
     factory: Callable[..., Any] = getattr(import_module(module), attribute)
     return factory
 
 
-def _make(name: str, factory: Callable[..., Any], parameters: Mapping[str, Any]) -> Model:
+def _make(name: str, factory: Callable[..., Any], fixed: Mapping[str, Any], parameters: Mapping[str, Any]) -> Model:
     known = signature(factory).parameters
-    takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in known.values())
-    if unknown := [parameter for parameter in parameters if parameter not in known and not takes_any]:
-        raise CatalogueError(f"model {name!r} has no parameter {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
-    return as_model(factory(**parameters))
+    # Every model can be named, whether its factory knows of it or not.
+    title = None if "name" in known else parameters.get("name")
+    given = {key: value for key, value in parameters.items() if key != "name" or "name" in known}
+    try:
+        signature(factory).bind(**fixed, **given)
+    except TypeError as error:
+        settable = dict.fromkeys([key for key in known if key not in fixed] + ["name"])
+        raise CatalogueError(f"model {name!r}: {error}; its parameters are: {', '.join(settable)}") from None
+    changed = {}
+    for key, value in given.items():
+        default = known[key].default if key in known else None
+        check_kind(name, key, value, default)
+        if key not in _UNNAMED and value != default:
+            changed[key] = value
+    made = factory(**fixed, **given)
+    if isinstance(made, str):
+        raise CatalogueError(f"model {name!r} gave a str, expected a model; see check_model")
+    model = as_model(made)
+    if title is None and "name" not in given:
+        title = join_parameters(model.name, dict(sorted(changed.items())))
+    return model if title in (None, model.name) else NamedModel(model, str(title))
