@@ -41,30 +41,66 @@ def test_effects_are_told_apart() -> None:
     assert float(alone["effect"][0]) > 0.06
 
 
-def test_fit_is_that_of_matrices() -> None:
-    """Liang and Zeger's sandwich with the small-sample factor of Stata and statsmodels, written out."""
+def test_fit_is_that_of_scenes_without_each_group() -> None:
     found = explained(120, seed=1)
     table = explain(found, ["thin", "snow/ice"], level=0.9).isel(model=0)
-    counts = found["confusion"].values
-    error = counts[:, 0, 1] / PIXELS
+    error = found["confusion"].values[:, 0, 1] / PIXELS
     tags = found["tags"].sel(tag=["thin", "snow/ice"]).values
     design = np.column_stack([np.ones(120), tags])
-    bread = np.linalg.inv(design.T @ design)
-    coefficients = bread @ design.T @ error
-    residual = error - design @ coefficients
+    coefficients = np.linalg.lstsq(design, error)[0]
     groups = found["group"].values
-    influence = np.stack([design[groups == group].T @ residual[groups == group] for group in np.unique(groups)])
-    count = len(influence)
-    factor = count / (count - 1) * (120 - 1) / (120 - 3)
-    deviation = np.sqrt(np.diag(factor * bread @ influence.T @ influence @ bread))[1:]
+    left_out = [np.linalg.lstsq(design[groups != group], error[groups != group])[0] for group in np.unique(groups)]
+    count = len(left_out)
+    deviation = np.sqrt((count - 1) / count * sum((found - coefficients) ** 2 for found in left_out))[1:]
+    freedom = [
+        min(len({g for g, tag in zip(groups, of, strict=True) if tag == has}) for has in (True, False)) - 1
+        for of in tags.T
+    ]
     np.testing.assert_allclose(table["effect"], coefficients[1:], rtol=1e-9)
-    half = stats.t.ppf(0.95, count - 1) * deviation
+    half = stats.t.ppf(0.95, freedom) * deviation
     np.testing.assert_allclose(table["effect_upper"] - table["effect"], half, rtol=1e-9)
     np.testing.assert_allclose(table["effect"] - table["effect_lower"], half, rtol=1e-9)
-    p_value = 2 * stats.t.sf(abs(coefficients[1:] / deviation), count - 1)
+    p_value = 2 * stats.t.sf(abs(coefficients[1:] / deviation), freedom)
     np.testing.assert_allclose(table["p_value"], p_value, rtol=1e-7)
     assert int(table["group_count"]) == count == 60
     assert table["tag_scene_count"].values.tolist() == tags.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("scenes", [4, 60])
+def test_tags_without_effect_are_seldom_found(scenes: int) -> None:
+    """Also those of few scenes, where errors of large samples are several times too small."""
+    random = np.random.default_rng(scenes)
+    p_values = []
+    for _ in range(200):
+        wrong = random.integers(0, PIXELS // 2, 200)
+        counts = np.zeros((200, 4, 4), dtype=np.int64)
+        counts[:, 0, 0], counts[:, 0, 1] = PIXELS - wrong, wrong
+        tags = np.zeros((200, 1), dtype=bool)
+        tags[random.choice(200, scenes, replace=False)] = True
+        found = scores(counts).drop_dims("tag").assign_coords(tag=["contrails"], tags=(("scene", "tag"), tags))
+        p_values.append(float(explain(found)["p_value"].item()))
+    assert np.mean(np.array(p_values) < 0.05) < 0.1
+    assert np.mean(np.array(p_values) < 0.5) > 0.3  # and errors are not several times too large
+
+
+def test_a_tag_of_one_group_has_an_effect_without_interval() -> None:
+    found = explained(120)
+    found["tags"].loc[{"tag": "contrails"}] = found["group"] == found["group"][0]
+    table = explain(found, ["thin", "contrails"]).isel(model=0)
+    assert np.isfinite(table["effect"]).all()
+    assert table["p_value"].isnull().values.tolist() == [False, True]
+    assert table["effect_lower"].isnull().values.tolist() == [False, True]
+    np.testing.assert_allclose(table["p_value_holm"][0], table["p_value"][0])
+
+
+def test_models_that_cannot_be_explained_do_not_hinder_others() -> None:
+    found = random_scores(90, models=2)
+    found["confusion"].loc[{"scene": found["scene"][4:], "model": found["model"][1]}] = 0
+    table = explain(found, ["thin", "low"])
+    assert np.isfinite(table["effect"].isel(model=0)).all()
+    assert np.isnan(table["effect"].isel(model=1)).all()
+    assert "independent groups cannot tell the effects of" in table.attrs["not_explained"]
+    assert table.attrs["not_explained"].startswith(str(found["model"].values[1]))
 
 
 def test_scenes_without_the_metric_are_left_out() -> None:
@@ -94,7 +130,7 @@ def test_refusals() -> None:
     with pytest.raises(CatalogueError, match=r"40 scenes in 20 independent groups cannot tell the effects of 24 tags"):
         explain(explained(40))
     found["tags"].loc[{"tag": "cirrus"}] = found["tags"].sel(tag="thin")
-    with pytest.raises(CatalogueError, match="cannot tell the effects of 2 tags on m apart"):
+    with pytest.raises(CatalogueError, match="cannot tell the effects of 2 tags apart"):
         explain(found, ["cirrus", "thin"])
     with pytest.raises(CatalogueError, match="no coordinate tags"):
         explain(found.drop_dims("tag"))

@@ -31,16 +31,19 @@ def explain(
 
     Tags come together: snow with mountains, cirrus with thin. A table by tag shows how a model does where there is
     snow; this shows what snow adds, the other tags being as they are. It is an ordinary least-squares fit with an
-    intercept, with standard errors that are robust against unequal variances and against dependence within independent
-    groups of scenes (Liang and Zeger 1986, doi 10.1093/biomet/73.1.13; by statsmodels), and the t distribution with as
-    many degrees of freedom as groups, less one. Effects are associations: tags were not assigned at random.
+    intercept (by statsmodels). Its standard errors are those of the jackknife over independent groups of scenes, which
+    hold where variances differ, where scenes of a group depend on each other, and where few groups have a tag
+    (MacKinnon, Nielsen and Webb 2023, doi 10.1002/jae.2969, CV3). The t distribution has as many degrees of freedom as
+    groups with the tag, or groups without it if they are fewer, less one: the cautious choice where two means are
+    compared. Effects are associations: tags were not assigned at random.
 
     Parameters
     ----------
     scores : xarray.Dataset
         As `score` gives it, with the coordinates `tags` and `group`; computed, if it is lazy.
     tags : sequence of str, optional
-        Default: all. Those that all scenes have, or none, are left out and named in the attribute ``left_out``.
+        Default: all. Those that all scenes of every model have, or none, are left out and named in the attribute
+        ``left_out``.
     classes, shadow_policy, tolerance
         As for `metrics`.
     metric : str
@@ -55,15 +58,18 @@ def explain(
         In memory; float64.
 
         * ``effect``, ``effect_lower``, ``effect_upper``, ``p_value`` and ``p_value_holm`` (corrected over the tags of
-          the model), dims (model, tag): how much larger the error is in scenes with the tag.
+          the model), dims (model, tag): how much larger the error is in scenes with the tag. NaN for a tag that does
+          not vary over the scenes of the model; all but the effect also if fewer than two groups have it, or lack it.
         * ``intercept`` (error without any of the tags), ``r_squared``, ``scene_count``, ``group_count``, dims (model,).
         * ``tag_scene_count`` and ``few_scenes`` (fewer than 20 with the tag, or without it), dims (model, tag).
+
+        All of a model is NaN if its scenes are too few, or their tags too alike, to tell the effects apart; the
+        attribute ``not_explained`` says so.
 
     Raises
     ------
     CatalogueError
-        As `metrics`; if there are no such tags; or if the scenes are too few, or their tags too alike, to tell the
-        effects apart.
+        As `metrics`; if there are no such tags; or if no model's effects can be told apart.
     """
     (name,) = metric_names(metric)
     unit = independent_groups(scores)
@@ -82,51 +88,94 @@ def explain(
     error = error.where(groups)
     error = error.expand_dims("model") if "model" not in error.dims else error
     design = scores["tags"].sel(tag=wanted).transpose("scene", "tag").values
-    varying = design[error.notnull().any("model").values].std(axis=0) > 0
-    used = [tag for tag, varies in zip(wanted, varying, strict=True) if varies]
-    fits = [
-        _fit(str(model), error.sel(model=model).values, design[:, varying], unit, level)
-        for model in error["model"].values
-    ]
+    fits, problems = [], []
+    for model in error["model"].values:
+        fit, problem = _fit(error.sel(model=model).values, design, unit, level)
+        fits.append(fit)
+        if problem:
+            problems.append(f"{model}: {problem}")
+    if len(problems) == len(fits):
+        raise CatalogueError(f"{problems[0]}; name fewer tags, or score more scenes")
     by_tag = ("effect", "effect_lower", "effect_upper", "p_value", "p_value_holm", "tag_scene_count", "few_scenes")
     result = xr.Dataset(
         {key: (("model", "tag") if key in by_tag else "model", [fit[key] for fit in fits]) for key in fits[0]},
-        coords={"model": error["model"].values, "tag": used},
+        coords={"model": error["model"].values, "tag": wanted},
     )
+    used = result["tag"].values[result["effect"].notnull().any("model").values].tolist()
+    result = result.sel(tag=used)
     left_out = ", ".join(tag for tag in wanted if tag not in used)
     return result.assign_attrs(
-        attributes | {"averaging": "per_scene", "metric": name, "level": level} | {"left_out": left_out}
+        attributes
+        | {"averaging": "per_scene", "metric": name, "level": level}
+        | {"left_out": left_out, "not_explained": "; ".join(problems)}
     )
 
 
 def _fit(
-    model: str, error: npt.NDArray[np.float64], design: npt.NDArray[np.bool_], unit: npt.NDArray[np.int64], level: float
-) -> dict[str, Any]:
-    # Importing it takes a second, which no other command should.
+    error: npt.NDArray[np.float64], design: npt.NDArray[np.bool_], unit: npt.NDArray[np.int64], level: float
+) -> tuple[dict[str, Any], str]:
+    """Fit one model; what is known of it, and why no more is."""
+    # Importing them takes a second, which no other command should.
+    from scipy import stats
     from statsmodels.regression.linear_model import OLS
 
     there = np.isfinite(error)
     error, design, unit = error[there], design[there], unit[there]
-    matrix = np.column_stack([np.ones(len(error)), design])
-    group_count = len(np.unique(unit))
-    if group_count <= matrix.shape[1] or np.linalg.matrix_rank(matrix) < matrix.shape[1]:
-        raise CatalogueError(
-            f"{len(error)} scenes in {group_count} independent groups cannot tell the effects of {design.shape[1]} "
-            f"tags on {model} apart; name fewer tags, or score more scenes"
-        )
-    fit = OLS(error, matrix).fit(cov_type="cluster", cov_kwds={"groups": unit}, use_t=True)
-    lower, upper = fit.conf_int(1 - level)[1:].T
+    groups = np.unique(unit)
     with_tag = design.sum(axis=0)
-    return {
-        "effect": fit.params[1:],
-        "effect_lower": lower,
-        "effect_upper": upper,
-        "p_value": fit.pvalues[1:],
-        "p_value_holm": holm(fit.pvalues[1:]),
+    nothing = np.full(design.shape[1], np.nan)
+    found: dict[str, Any] = {
+        **dict.fromkeys(("effect", "effect_lower", "effect_upper", "p_value", "p_value_holm"), nothing),
         "tag_scene_count": with_tag,
         "few_scenes": np.minimum(with_tag, len(error) - with_tag) < FEW_SCENES,
-        "intercept": fit.params[0],
-        "r_squared": fit.rsquared,
+        "intercept": np.nan,
+        "r_squared": np.nan,
         "scene_count": len(error),
-        "group_count": group_count,
+        "group_count": len(groups),
     }
+    varying = (with_tag > 0) & (with_tag < len(error))
+    matrix = np.column_stack([np.ones(len(error)), design[:, varying]])
+    if len(groups) <= matrix.shape[1] or np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+        return found, (
+            f"{len(error)} scenes in {len(groups)} independent groups cannot tell the effects of {varying.sum()} tags "
+            "apart"
+        )
+    fit = OLS(error, matrix).fit()
+    effect = fit.params[1:]
+    deviation = _jackknife(matrix, error, unit, fit.params)[1:]
+    count_with, count_without = (
+        np.array([len(np.unique(unit[design[:, tag] == has])) for tag in np.flatnonzero(varying)])
+        for has in (True, False)
+    )
+    freedom = np.minimum(count_with, count_without) - 1.0
+    freedom[freedom < 1] = np.nan
+    half = stats.t.ppf((1 + level) / 2, freedom) * deviation
+    p_value = 2 * stats.t.sf(np.abs(effect) / deviation, freedom)
+    for name, values in {
+        "effect": effect,
+        "effect_lower": effect - half,
+        "effect_upper": effect + half,
+        "p_value": p_value,
+        "p_value_holm": holm(p_value),
+    }.items():
+        found[name] = nothing.copy()
+        found[name][varying] = values
+    return found | {"intercept": fit.params[0], "r_squared": fit.rsquared}, ""
+
+
+def _jackknife(
+    matrix: npt.NDArray[np.float64],
+    error: npt.NDArray[np.float64],
+    unit: npt.NDArray[np.int64],
+    coefficients: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Give the standard errors of coefficients from fits without each group."""
+    groups = np.unique(unit)
+    moments = np.stack([matrix[unit == group].T @ matrix[unit == group] for group in groups])
+    products = np.stack([matrix[unit == group].T @ error[unit == group] for group in groups])
+    # The pseudo-inverse, since without its only group a tag has no effect.
+    inverses = np.linalg.pinv(moments.sum(axis=0) - moments, hermitian=True)
+    without = np.einsum("gij,gj->gi", inverses, products.sum(axis=0) - products)
+    count = len(groups)
+    variance: npt.NDArray[np.float64] = (count - 1) / count * np.sum((without - coefficients) ** 2, axis=0)
+    return np.sqrt(variance)

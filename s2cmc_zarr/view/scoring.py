@@ -171,7 +171,8 @@ def print_explanation(table: xr.Dataset) -> None:
         As `explain` gives it.
     """
     rules = table.attrs
-    for model in table["model"].values:
+    without = f" Not explained: {rules['not_explained']}." if rules["not_explained"] else ""
+    for model in table["model"].values[table["r_squared"].notnull().values]:
         of = table.sel(model=model)
         frame = pd.DataFrame({"scenes": of["tag_scene_count"].values}, index=pd.Index(of["tag"].values, name="tag"))
         frame["effect"] = _figures(of, "effect", decimals=1, sign=True)
@@ -186,7 +187,7 @@ def print_explanation(table: xr.Dataset) -> None:
                 f"Percentage points of the error of a scene ({rules['metric']}, {_what(rules)}); without tags "
                 f"{100 * float(of['intercept']):.1f} %. {int(of['scene_count'])} scenes in {int(of['group_count'])} "
                 f"independent groups, R² {float(of['r_squared']):.2f}; {100 * rules['level']:g} % intervals. "
-                f"{_policy(rules)} {_FEW}"
+                f"{_policy(rules)} {_FEW}.{without}"
             ),
         )
 
