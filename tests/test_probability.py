@@ -47,7 +47,15 @@ def test_a_model_without_probabilities_has_none() -> None:
     assert not found["probability_count"].any()
 
 
-@pytest.mark.parametrize("wrong", [-0.1, 1.1, np.inf])
+def test_what_is_off_by_rounding_counts_as_0_and_1() -> None:
+    off, exact = (np.array([values], np.float32) for values in ([1.0000001, 1.000009, -1e-7, 0.5], [1, 1, 0, 0.5]))
+    assert off.max() > 1
+    truth = np.ones((1, 4), np.uint8)
+    for name, count in probability_counts(truth, off).items():
+        np.testing.assert_array_equal(np.asarray(count), np.asarray(dict(probability_counts(truth, exact))[name]))
+
+
+@pytest.mark.parametrize("wrong", [-0.1, -1e-4, 1.0001, 1.1, np.inf])
 def test_what_is_no_probability_is_refused(wrong: float) -> None:
     probability = np.full((2, 2), 0.5, np.float32)
     probability[0, 0] = wrong

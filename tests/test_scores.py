@@ -16,7 +16,7 @@ from s2cmc_zarr.analysis.statistics import statistics, tabulate
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import LABELS, UNLABELLED
 from s2cmc_zarr.scoring.metrics import metrics
-from s2cmc_zarr.scoring.models import BraatenCohenYang
+from s2cmc_zarr.scoring.models import BraatenCohenYang, Prediction
 from s2cmc_zarr.scoring.scores import score
 from synthetic import reference, synthetic, watched
 
@@ -110,6 +110,32 @@ def test_labels_can_be_given() -> None:
 def test_a_wrong_mask_is_refused_with_the_name_of_the_scene(model: Any, message: str) -> None:
     with pytest.raises(CatalogueError, match=f"scene_00: .*{message}"):
         score(synthetic().isel(scene=[0]), model).compute()
+
+
+class Probable:
+    """A model whose probability of cloud is the same everywhere."""
+
+    name = "probable"
+    labels = ("clear", "cloud")
+    digest = "0" * 64
+    variables = ("reflectance",)
+
+    def __init__(self, probability: float) -> None:
+        self.probability = np.float32(probability)
+
+    def __call__(self, reflectance: Pixels) -> npt.NDArray[np.uint8]:
+        return np.ones(reflectance.shape[1:], np.uint8)
+
+    def predict_scene(self, scene: str, **arrays: npt.NDArray[Any]) -> Prediction:  # noqa: ARG002
+        mask = self(arrays["reflectance"])
+        return Prediction(mask, np.full(mask.shape, self.probability))
+
+
+def test_a_probability_may_be_off_by_rounding_only() -> None:
+    ds = synthetic()
+    xr.testing.assert_identical(score(ds, Probable(1.0000001)).compute(), score(ds, Probable(1)).compute())
+    with pytest.raises(CatalogueError, match=r"scene_00: model probable: probabilities go from 1.5 to 1.5, expected 0"):
+        score(ds.isel(scene=[0]), Probable(1.5)).compute()
 
 
 def test_bool_from_a_model_of_three_classes_is_refused() -> None:

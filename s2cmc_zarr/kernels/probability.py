@@ -15,6 +15,8 @@ BIN_COUNT: Final = 200
 """Bins of 0.005, so that customary thresholds such as 0.4 or 0.65 are among their edges."""
 BIN_EDGES: Final = np.arange(BIN_COUNT + 1) / BIN_COUNT
 """Bin i holds the probabilities from edge i to below edge i + 1, the last one 1 too."""
+ROUNDING: Final = 1e-5
+"""What adds up probabilities in float32 gives a little more than 1 here and there, and less than 0 by subtracting."""
 
 
 class ProbabilityCounts(TypedDict):
@@ -45,7 +47,8 @@ def probability_counts(truth: Mask, probability: npt.NDArray[np.float32] | None)
     truth : numpy.ndarray
         uint8, shape (y, x): values of classes, or 255.
     probability : numpy.ndarray or None
-        float32, shape (y, x): of cloud, NaN where there is none. None: nowhere.
+        float32, shape (y, x): of cloud, NaN where there is none. None: nowhere. What is outside 0 to 1 by `ROUNDING`
+        at most counts as 0 or 1.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def probability_counts(truth: Mask, probability: npt.NDArray[np.float32] | None)
     Raises
     ------
     CatalogueError
-        If a probability is below 0 or above 1.
+        If a probability is further below 0 or above 1.
     """
     size = len(LABELS) + 1
     if probability is None:
@@ -65,8 +68,9 @@ def probability_counts(truth: Mask, probability: npt.NDArray[np.float32] | None)
         }
     given = ~np.isnan(probability)
     values = probability[given].astype(np.float64)
-    if values.size and (values.min() < 0 or values.max() > 1):
-        raise CatalogueError(f"probabilities go from {values.min():g} to {values.max():g}, expected 0 to 1")
+    if values.size and (values.min() < -ROUNDING or values.max() > 1 + ROUNDING):
+        raise CatalogueError(f"probabilities go from {values.min():.7g} to {values.max():.7g}, expected 0 to 1")
+    np.clip(values, 0, 1, out=values)
     row = np.minimum(truth[given], len(LABELS)).astype(np.intp)
     # The product is rounded, so that a value next to an edge may come out on its other side.
     position = np.minimum((values * BIN_COUNT).astype(np.intp), BIN_COUNT - 1)

@@ -66,17 +66,17 @@ class SceneTruth:
         count_values(mask)
         return cls(mask, distance_classes(mask), has_data(reflectance, every_band=True))
 
-    def count(self, prediction: Prediction) -> dict[str, npt.NDArray[Any]]:
-        """Count one model's prediction: the names of `OUTPUTS`, without the dimension `model`."""
+    def count(self, model: str, prediction: Prediction) -> dict[str, npt.NDArray[Any]]:
+        """Count the prediction of the model of this name: the names of `OUTPUTS`, without the dimension `model`."""
         by_distance = confusion_by_distance(self.mask, self.visible(prediction.mask), self.distance)
         probability = prediction.probability
         if probability is not None:
             probability = np.where(self.observed, probability, np.float32(np.nan))
-        return {
-            "confusion": by_distance.sum(axis=0),
-            "confusion_by_distance": by_distance[:-1],
-            **probability_counts(self.mask, probability),
-        }
+        try:
+            by_probability = probability_counts(self.mask, probability)
+        except CatalogueError as error:
+            raise CatalogueError(f"model {model}: {error}") from None
+        return {"confusion": by_distance.sum(axis=0), "confusion_by_distance": by_distance[:-1], **by_probability}
 
     def visible(self, mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Leave out of a predicted mask what no model could see."""
@@ -94,7 +94,7 @@ class ScoreScene:
         """Predict with each model, and count."""
         pixels = read_only(dict(zip(self.variables, arrays, strict=True)))
         truth = SceneTruth.of(pixels["mask"], pixels["reflectance"])
-        return stack([truth.count(predict(model, scene, pixels)) for model in self.models])
+        return stack([truth.count(model.name, predict(model, scene, pixels)) for model in self.models])
 
 
 def count_scenes(ds: xr.Dataset, models: tuple[Model, ...], kernel: SceneKernel | None = None) -> xr.Dataset:

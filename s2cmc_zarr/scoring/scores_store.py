@@ -217,7 +217,7 @@ class KeepScene:
                 results.append(kept.read(scene))
                 continue
             prediction = predict(model, scene, pixels)
-            results.append(truth.count(prediction))
+            results.append(truth.count(model.name, prediction))
             kept.write(scene, results[-1], truth.visible(prediction.mask))
         return stack(results)
 

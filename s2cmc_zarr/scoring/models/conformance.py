@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.kernels.probability import ROUNDING
 from s2cmc_zarr.schema import BAND_NAMES, LABELS, UNLABELLED
 from s2cmc_zarr.scoring.models.naming import NamedModel
 from s2cmc_zarr.scoring.models.prediction import Model, Pixels, Prediction
@@ -137,7 +138,7 @@ def _checks(model: Model, size: int) -> Iterator[Callable[[], None]]:
         if probability.shape != first.mask.shape:
             return
         seen = probability[first.mask != UNLABELLED]
-        _expect(((seen >= 0) & (seen <= 1 + 1e-5)).all(), "its probability is not between 0 and 1")
+        _expect(((seen >= -ROUNDING) & (seen <= 1 + ROUNDING)).all(), "its probability is not between 0 and 1")
 
     def repeats_itself() -> None:
         """The same twice, and in two threads at once."""
