@@ -199,6 +199,27 @@ def test_defects_are_a_choice(run: Run, plain: PlainRelease, tmp_path: Path) -> 
     assert plain.scenes[2] in out
 
 
+def test_scenes_that_are_not_converted_are_counted_and_named(run: Run, plain: PlainRelease, tmp_path: Path) -> None:
+    mask = one_hot(plain.labels[plain.scenes[2]])
+    mask[5, 6] = True
+    plain.files["masks"][f"{plain.scenes[2]}.npy"] = npy(mask)
+    release = plain.write(tmp_path / "R")
+    path = release / "subscenes.zip"
+    data = bytearray(path.read_bytes())
+    data[data.index(f"{plain.scenes[3]}.npy".encode()) + 1000] ^= 0xFF
+    path.write_bytes(data)
+    for converted, before in ((3, 0), (0, 3)):
+        code, out, _ = run("convert", release, tmp_path / "S.zarr", "--on-defect", "skip")
+        assert (code, "Nothing to convert" in out) == (0, False)
+        assert f"{converted} scene(s) converted, {before} there before" in out
+        assert re.search(rf"1 scene\(s\) damaged and not converted; .*:\s+{plain.scenes[3]}: ", out)
+        assert re.search(rf"1 scene\(s\) skipped:\s+{plain.scenes[2]}: .*1 pixels without exactly one class", out)
+    (tmp_path / "R" / "subscenes.zip").unlink()
+    code, out, _ = run("convert", release, tmp_path / "M.zarr", "--on-defect", "skip")
+    assert (code, "damaged" in out) == (0, False)
+    assert "Nothing to convert: all 4 scenes" in run("convert", release, tmp_path / "M.zarr", "--on-defect", "skip")[1]
+
+
 def test_every_table_is_printed_and_written(run: Run, replica: Path, tmp_path: Path) -> None:
     ds = open_release(replica)
     code, out, err = run("stats", replica, "--by", "difficulty,shadows_marked", "--out", tmp_path / "tables")

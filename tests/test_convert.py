@@ -549,3 +549,28 @@ def test_only_the_chosen_bands_are_converted(plain: PlainRelease, tmp_path: Path
         convert(source, store)
     with pytest.raises(CatalogueError, match="'B8' is no band; choose from: B01, B02"):
         convert(source, tmp_path / "other.zarr", bands=["B8"])
+
+
+@pytest.mark.parametrize("on_defect", ["raise", "skip", "mark"])
+def test_defects_of_scenes_that_are_not_chosen_do_not_matter(
+    plain: PlainRelease, tmp_path: Path, on_defect: OnDefect
+) -> None:
+    convert(plain.write(tmp_path / "good"), tmp_path / "expected.zarr", scenes=plain.scenes[3:], on_defect=on_defect)
+    plain.files["subscenes"][f"{plain.scenes[0]}.npy"] = npy(np.zeros((32, 31, 13), "<f4"))
+    plain.files["masks"][f"{plain.scenes[1]}.npy"] = npy(one_hot(1 - plain.labels[plain.scenes[1]]))
+    plain.files["shapefiles"][f"{plain.scenes[2]}.prj"] = b"nonsense"
+    plain.files["masks"]["unknown.npy"] = b""
+    source = plain.write(tmp_path / "bad")
+    done = convert(source, tmp_path / "S.zarr", scenes=plain.scenes[3:], on_defect=on_defect)
+    assert (list(done.written), done.defects) == (list(plain.scenes[3:]), {})
+    ds, expected = (open_store(tmp_path / name) for name in ("S.zarr", "expected.zarr"))
+    assert "not_in_table" not in ds.attrs
+    xr.testing.assert_equal(ds.load(), expected.load())
+    assert verify(tmp_path / "S.zarr", source).passed
+    if on_defect == "raise":
+        for number in range(3):
+            with pytest.raises(DefectError, match=f"^1 scene.* contradict .*\n  {plain.scenes[number]}: "):
+                convert(source, tmp_path / "S.zarr", scenes=[plain.scenes[number]])
+    with pytest.raises(DefectError, match=r"^\d scene\(s\)") as caught:
+        convert(source, tmp_path / "other.zarr")
+    assert "unknown" in str(caught.value)

@@ -36,7 +36,8 @@ class ReleaseBackend(BackendEntrypoint):
         """Open a release; see `s2cmc_zarr.open_release` for the parameters."""
         if not isinstance(filename_or_obj, str | os.PathLike):
             raise CatalogueError(f"a release is opened by its path or URL, not by {type(filename_or_obj).__name__}")
-        release = Release.open(os.fspath(filename_or_obj), on_defect=on_defect, storage_options=storage_options)
+        source = os.fspath(filename_or_obj)
+        release = Release.open(source, on_defect=on_defect, storage_options=storage_options).examine()
         if release.defects:
             warnings.warn(describe_defects(release.defects), DefectWarning, stacklevel=3)
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())

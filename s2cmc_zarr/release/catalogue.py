@@ -80,13 +80,15 @@ class Release:
     ) -> Release:
         """Take stock of a source: list it, parse tags and footprints, compare all ids and sizes.
 
+        What is wrong with single scenes is noted in `defects`; `examine` does something about it.
+
         Parameters
         ----------
         source : str
             Folder of the release at any fsspec URL, ``zenodo:`` for the published record, or the tag table alone: a
             ``.csv`` file.
         on_defect : {"raise", "skip", "mark"}
-            What to do about a scene with defects; see `s2cmc_zarr.open_release`. Skipping and marking read all masks.
+            What `examine` does about a scene with defects; see `s2cmc_zarr.open_release`.
         storage_options : mapping, optional
             For fsspec.
 
@@ -95,7 +97,7 @@ class Release:
         CatalogueError
             If the source is no release.
         DefectError
-            If there are defects and `on_defect` is ``"raise"``.
+            If no array tells the size of a scene.
         """
         if on_defect not in ("raise", "skip", "mark"):
             raise CatalogueError(f"on_defect is {on_defect!r}, expected 'raise', 'skip' or 'mark'")
@@ -121,16 +123,45 @@ class Release:
             footprints = inspection.read_footprints(fs, defects, table, by_scene.pop("shapefiles"), size)
         digests = {name: fingerprint(members.values()) for name, members in found.items()}
         digests[tag_table.FILE_NAME] = hashlib.sha256(csv).hexdigest()
-
-        release = cls(
-            fs, size, thumbnail_size, table.loc[present], by_scene, footprints, lacking, defects, on_defect, digests
+        return cls(
+            fs,
+            size,
+            thumbnail_size,
+            table.loc[present],
+            by_scene,
+            footprints,
+            lacking,
+            dict(defects),
+            on_defect,
+            digests,
         )
-        if on_defect == "raise" and defects:
-            raise DefectError(describe_defects(defects))
-        if on_defect != "raise":
-            release._find_mask_defects(defects)
-        if on_defect == "skip":
-            release = replace(release, table=release.table.drop(index=[*defects], errors="ignore"))
+
+    def examine(self, scenes: Iterable[str] | None = None) -> Release:
+        """Give the release with some of its scenes, or all, and do about their defects what `on_defect` says.
+
+        Skipping and marking read the masks of these scenes. Defects of other scenes do not matter, nor do ids that the
+        tag table does not know, if scenes are chosen.
+
+        Raises
+        ------
+        DefectError
+            If there are defects and `on_defect` is ``"raise"``, or all scenes have defects and are to be skipped.
+        """
+        chosen = {*self.table.index, *self.defects} if scenes is None else set(scenes)
+        defects: Defects = defaultdict(list)
+        defects |= {scene: list(problems) for scene, problems in self.defects.items() if scene in chosen}
+        members = {component: dict(found) for component, found in self.members.items()}
+        table = self.table[self.table.index.isin(chosen)]
+        release = replace(self, table=table, members=members, defects=defects)
+        if self.on_defect == "raise":
+            if defects:
+                raise DefectError(describe_defects(defects))
+            return release
+        release._find_mask_defects(defects)
+        if self.on_defect == "skip":
+            release = replace(release, table=table.drop(index=[*defects], errors="ignore"))
+            if defects and release.table.empty:
+                raise DefectError(f"no scene is left to go on with: {describe_defects(defects)}")
         return replace(release, defects=dict(defects))
 
     def select(self, scenes: list[str]) -> Release:
@@ -207,7 +238,7 @@ class Release:
         return thumbnail
 
     def check_masks(self) -> None:
-        """Read every mask, unless that was done on opening, and raise `DefectError` if anything is wrong with any."""
+        """Read every mask, unless `examine` has done so, and raise `DefectError` if anything is wrong with any."""
         if self.on_defect == "raise":
             defects: Defects = defaultdict(list)
             self._find_mask_defects(defects)
@@ -219,7 +250,7 @@ class Release:
         for component in ("masks", "alt_masks"):
             found = self.members.get(component, {})
             scenes = [scene for scene in found if scene in self.table.index]
-            reader = Reader(self.fs, found.values())
+            reader = Reader(self.fs, (found[scene] for scene in scenes))
 
             def examine(scene: str, component: str = component, reader: Reader = reader) -> tuple[bool, list[str]]:
                 member = self.members[component][scene]

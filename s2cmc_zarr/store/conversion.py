@@ -25,7 +25,7 @@ from s2cmc_zarr.store.claim import claim, is_claimed
 from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.opening import open_store
 from s2cmc_zarr.store.packing import pack
-from s2cmc_zarr.store.planning import Plan, make_plan
+from s2cmc_zarr.store.planning import Plan, choose_scenes, make_plan
 from s2cmc_zarr.store.preparation import prepare
 from s2cmc_zarr.store.presets import Encoding, PresetName, encoding
 from s2cmc_zarr.store.records import (
@@ -52,7 +52,11 @@ class Conversion:
     kept : int
         Number of scenes that were already in the store.
     defects : dict of str to str
-        What is wrong with scenes that are in the store, by id.
+        What is wrong with scenes that have a place in the store, by id.
+    damaged : tuple of str
+        Ids of those of them that could not be converted.
+    skipped : dict of str to str
+        What is wrong with scenes that were left out, by id.
     lacking : tuple of str
         What of the published catalogue the source does not have.
     packing_error : float or None
@@ -62,6 +66,8 @@ class Conversion:
     written: tuple[str, ...]
     kept: int
     defects: dict[str, str]
+    damaged: tuple[str, ...]
+    skipped: dict[str, str]
     lacking: tuple[str, ...]
     packing_error: float | None
 
@@ -134,7 +140,8 @@ def convert(
     if bands is not None:
         release = release.select_bands(bands)
     target = connect(store, storage_options)
-    plan = make_plan(release, target, scenes=scenes, preset=preset, packed=packed, overwrite=overwrite)
+    release = release.examine(choose_scenes(release, target, scenes, overwrite=overwrite))
+    plan = make_plan(release, target, preset=preset, packed=packed, overwrite=overwrite)
     if plan.is_done and not is_claimed(target) and not has_records(target):
         return _summary(plan, open_store(target), ())
     if not plan.is_done:
@@ -142,7 +149,7 @@ def convert(
     target = target.with_read_only(False)
     with claim(target, take_over=take_over):
         # Again, since another run may have gone on in between.
-        plan = make_plan(release, target, scenes=scenes, preset=preset, packed=packed, overwrite=overwrite)
+        plan = make_plan(release, target, preset=preset, packed=packed, overwrite=overwrite)
         if plan.is_done:
             # An earlier run died between publishing and tidying up.
             delete_records(target)
@@ -264,5 +271,8 @@ def _summary(plan: Plan, dataset: xr.Dataset, written: tuple[str, ...]) -> Conve
         for scene, text in zip(dataset["scene"].values, dataset["defects"].values, strict=True)
         if text
     }
+    damaged = tuple(dataset["scene"].values[~dataset["converted"].values].tolist())
+    left_out = plan.release.defects.keys() - set(plan.scenes)
+    skipped = {scene: "; ".join(problems) for scene, problems in plan.release.defects.items() if scene in left_out}
     error = float(dataset["packing_error"].max()) if plan.packed else None
-    return Conversion(written, len(plan.records), defects, plan.release.lacking, error)
+    return Conversion(written, len(plan.records), defects, damaged, skipped, plan.release.lacking, error)

@@ -71,11 +71,35 @@ class Plan:
         return self.state == "complete" and not self.pending
 
 
+def choose_scenes(
+    release: Release, store: Store, scenes: str | Iterable[str] | None, *, overwrite: bool = False
+) -> list[str] | None:
+    """Say which scenes a conversion is about: those to convert, see `select_scenes`, and those that the store has.
+
+    Returns
+    -------
+    list of str or None
+        None for all, if `scenes` is None.
+
+    Raises
+    ------
+    CatalogueError
+        If `scenes` is no choice of scenes of the source.
+    """
+    if scenes is None:
+        return None
+    chosen = select_scenes(release.table, scenes)
+    found = None if overwrite else root_attributes(store)
+    if found is None:
+        return chosen
+    # Of a complete store, the root does not repeat the coordinate.
+    return [*chosen, *(found.get("planned_scenes") or open_store(store)["scene"].values.tolist())]
+
+
 def make_plan(
     release: Release,
     store: Store,
     *,
-    scenes: str | Iterable[str] | None = None,
     preset: PresetName | None = None,
     packed: bool = False,
     overwrite: bool = False,
@@ -85,9 +109,8 @@ def make_plan(
     Parameters
     ----------
     release : Release
+        With the scenes to convert, and those that the store has: see `choose_scenes`.
     store : zarr.abc.store.Store
-    scenes : str or iterable of str, optional
-        What to convert, see `select_scenes`; all by default. Scenes that are in the store already stay there.
     preset : str, optional
         Default: that of the store, or else ``"balanced"``.
     packed : bool
@@ -108,7 +131,7 @@ def make_plan(
             "the source has neither subscenes nor masks that can be read, expected at least one of them beside the tag "
             "table, as .zip or folder; download them"
         )
-    wanted = list(release.table.index) if scenes is None else select_scenes(release.table, scenes)
+    wanted = list(release.table.index)
     found = root_attributes(store)
     if found is None and not is_claim_alone(store):
         raise CatalogueError(f"{store} exists and is no store of the catalogue; choose another place or remove it")
@@ -126,13 +149,10 @@ def make_plan(
         planned, records = dataset["scene"].values.tolist(), records_of(dataset)
     else:
         planned, records = found["planned_scenes"], read_records(store)
-    if missing := np.setdiff1d(planned, release.table.index).tolist():
+    if missing := np.setdiff1d(planned, wanted).tolist():
         raise CatalogueError(f"{store} has {len(missing)} scenes that the source lacks, the first is {missing[0]}")
-    members = {*planned, *wanted}
     done = {scene: record for scene, record in records.items() if record.converted}
-    return _plan(
-        release, store, [scene for scene in release.table.index if scene in members], done, state, preset, packed
-    )
+    return _plan(release, store, wanted, done, state, preset, packed)
 
 
 def _plan(

@@ -100,7 +100,8 @@ def verify(
     if source is not None:
         release = Release.open(
             os.fspath(source), on_defect=dataset.attrs["on_defect"], storage_options=source_storage_options
-        ).select_bands(dataset.attrs["bands"])
+        )
+        release = release.examine(dataset["scene"].values.tolist()).select_bands(dataset.attrs["bands"])
         differences += _compare_coordinates(dataset, release_dataset(release))
     shared = delayed((arrays, release), pure=True, traverse=False)
     tasks = []

@@ -15,7 +15,7 @@ _MOST = 20
 def print_conversion(done: Conversion, store: str) -> None:
     """Say what a conversion did."""
     console = Console()
-    if done.written:
+    if done.written or done.damaged:
         console.print(f"{len(done.written)} scene(s) converted, {done.kept} there before: {escape(store)}")
     else:
         console.print(f"Nothing to convert: all {done.kept} scenes are in {escape(store)}")
@@ -23,9 +23,16 @@ def print_conversion(done: Conversion, store: str) -> None:
         console.print(f"Packed to 16 bits; the largest error of reflectance is {done.packing_error:.2e}")
     if done.lacking:
         console.print(f"Not in the source: {', '.join(done.lacking)}")
-    if done.defects:
-        console.print(f"[yellow]{len(done.defects)} scene(s) with defects[/], in the coordinate 'defects':")
-        _print_lines([f"{scene}: {problem}" for scene, problem in done.defects.items()], console)
+    damaged = {scene: done.defects[scene] for scene in done.damaged}
+    marked = {scene: problem for scene, problem in done.defects.items() if scene not in damaged}
+    for scenes, what in (
+        (damaged, "damaged and not converted[/]; once the source is repaired, the same command goes on:"),
+        (marked, "with defects[/], in the coordinate 'defects':"),
+        (done.skipped, "skipped[/]:"),
+    ):
+        if scenes:
+            console.print(f"[yellow]{len(scenes)} scene(s) {what}")
+            _print_lines([f"{scene}: {problem}" for scene, problem in scenes.items()], console)
 
 
 def print_verification(found: Verification, store: str, source: str | None) -> None:
