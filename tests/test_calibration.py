@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.calibration import calibrate_threshold
 from s2cmc_zarr.scoring.scores import score
-from synthetic import synthetic
+from synthetic import synthetic, watched
 from test_probabilities import Brightness, pixels
 
 
@@ -60,6 +60,14 @@ def test_several_models(ds: xr.Dataset) -> None:
     )
     assert found["threshold"].dims == ("model",)
     assert found["model"].values.tolist() == ["brightness", "half"]
+
+
+def test_pixels_are_read_once(ds: xr.Dataset, scores: xr.Dataset) -> None:
+    reads: list[tuple[str, int]] = []
+    calibration = xr.DataArray(np.arange(12) < 6, dims="scene")
+    found = calibrate_threshold(score(watched(ds, reads), Brightness()), calibration)
+    assert sorted(reads) == sorted((name, scene) for name in ("reflectance", "mask") for scene in range(12))
+    xr.testing.assert_identical(found, calibrate_threshold(scores, calibration))
 
 
 def test_refusals(scores: xr.Dataset) -> None:

@@ -15,7 +15,7 @@ from s2cmc_zarr.schema import UNLABELLED
 from s2cmc_zarr.scoring.models import Prediction
 from s2cmc_zarr.scoring.probabilities import at_thresholds, probability_curves, probability_metrics
 from s2cmc_zarr.scoring.scores import score
-from synthetic import synthetic
+from synthetic import synthetic, watched
 
 Floats = npt.NDArray[np.float32]
 
@@ -133,8 +133,24 @@ def test_lazy_scores_give_lazy_metrics(ds: xr.Dataset, scores: xr.Dataset) -> No
     xr.testing.assert_allclose(lazy.compute(), probability_metrics(scores, "tags"), rtol=1e-12)
 
 
+def test_pixels_are_read_once(ds: xr.Dataset, scores: xr.Dataset) -> None:
+    reads: list[tuple[str, int]] = []
+    lazy = score(watched(ds, reads), Brightness())
+    found = probability_metrics(lazy, None)
+    assert not reads
+    np.testing.assert_allclose(found["brier_score"], probability_metrics(scores, None)["brier_score"], rtol=1e-12)
+    assert reads.count(("reflectance", 0)) == 1
+
+
+def test_models_say_beforehand_that_they_give_only_classes(ds: xr.Dataset) -> None:
+    lazy = score(ds, [Brightness(), "braaten", lambda reflectance: reflectance[0] > 0.3])
+    assert lazy["gives_probability"].values.tolist() == [True, False, False]
+    with pytest.raises(CatalogueError, match="model <lambda>, braaten gives no probabilities"):
+        probability_metrics(lazy)
+
+
 def test_refusals(ds: xr.Dataset, scores: xr.Dataset) -> None:
-    with pytest.raises(CatalogueError, match="model braaten gave no probabilities"):
+    with pytest.raises(CatalogueError, match="model braaten gives no probabilities"):
         probability_metrics(score(ds, [Brightness(), "braaten"]).compute())
     with pytest.raises(CatalogueError, match="calibration_bins is 7, expected a divisor of 200"):
         probability_metrics(scores, None, calibration_bins=7)

@@ -95,6 +95,7 @@ def open_scores(
         scores.assign_coords({**COORDS, "model": chosen}),
         [tuple(found["labels"]) for found in attributes],  # type: ignore[arg-type]
         [str(found["digest"]) for found in attributes],
+        [bool(counts["probability_count"].any()) for counts in per_model],
     )
 
 

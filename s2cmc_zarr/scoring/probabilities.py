@@ -58,7 +58,8 @@ def probability_metrics(
     Raises
     ------
     CatalogueError
-        If a model gives no probabilities, there are no such groups, or the bins do not divide 200.
+        If a model gives no probabilities, there are no such groups, or the bins do not divide 200. If `scores` is
+        lazy, a model that does not say so beforehand is NaN throughout instead.
     """
     if calibration_bins < 1 or BIN_COUNT % calibration_bins:
         raise CatalogueError(f"calibration_bins is {calibration_bins}, expected a divisor of {BIN_COUNT}")
@@ -187,12 +188,21 @@ def _cloud_or_not(scores: xr.Dataset) -> xr.Dataset:
     if lacking := [name for name in names if name not in scores]:
         raise CatalogueError(f"no {lacking[0]} in the scores; score the scenes again")
     counts = without_scene_coords(scores)[names]
-    empty = counts["probability_count"].sum(["scene", "truth", "probability"]) == 0
-    if empty.any():
-        models = scores["model"].broadcast_like(empty).values[empty.values]
-        raise CatalogueError(f"model {', '.join(map(str, np.atleast_1d(models)))} gave no probabilities; choose others")
+    given = _gives_probability(scores)
+    if not given.all():
+        models = np.unique(scores["model"].broadcast_like(given).values[~given.values])
+        raise CatalogueError(f"model {', '.join(map(str, models))} gives no probabilities; choose others")
     rest = counts.sel(truth=[label for label in LABELS if label != "cloud"]).sum("truth")
     return xr.concat([rest, counts.sel(truth="cloud", drop=True)], xr.Variable("truth", ["not_cloud", "cloud"]))
+
+
+def _gives_probability(scores: xr.Dataset) -> xr.DataArray:
+    """Say which models give probabilities: of lazy scores what the models say, so that nothing is computed twice."""
+    count = scores["probability_count"]
+    if count.chunks is None or "gives_probability" not in scores:
+        return (count.sum(["scene", "truth", "probability"]) > 0).compute()
+    said = scores["gives_probability"].compute()
+    return said.any("scene") if "scene" in said.dims else said
 
 
 def _rates(counts: xr.Dataset, calibration_bins: int) -> xr.Dataset:

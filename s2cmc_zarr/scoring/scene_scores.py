@@ -137,13 +137,16 @@ def stack(counts: list[dict[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[An
     return {name: np.stack([count[name] for count in counts]) for name in OUTPUTS}
 
 
-def describe(scores: xr.Dataset, labels: Sequence[Sequence[str]], digests: Sequence[str]) -> xr.Dataset:
-    """Say beside the counts what each model tells apart, and which it was."""
+def describe(
+    scores: xr.Dataset, labels: Sequence[Sequence[str]], digests: Sequence[str], probability: Sequence[bool]
+) -> xr.Dataset:
+    """Say beside the counts what each model tells apart, whether it gives probabilities, and which it was."""
     return scores.assign(
         predicts=(
             ("model", "prediction"),
             [[label in known for label in PREDICTION] for known in labels],
             {"long_name": "whether the model tells the class apart"},
         ),
+        gives_probability=("model", list(probability), {"long_name": "whether the model gives probabilities"}),
         model_digest=("model", list(digests), {"long_name": "SHA-256 over what the model's predictions depend on"}),
     )

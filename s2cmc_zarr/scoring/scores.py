@@ -10,7 +10,7 @@ import xarray as xr
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import BAND_NAMES
-from s2cmc_zarr.scoring.models import ModelLike, as_model
+from s2cmc_zarr.scoring.models import ModelLike, as_model, gives_probability
 from s2cmc_zarr.scoring.scene_scores import count_scenes, describe
 from s2cmc_zarr.scoring.scores_store import score_into
 
@@ -62,6 +62,7 @@ def score(
           probability of cloud, in bins of 0.005. The coordinate `probability` is the lower edge. All 0 where the model
           gives only classes.
         * ``predicts``, bool, dims (model, prediction): the classes that the model tells apart.
+        * ``gives_probability``, bool, dims (model,): False of a model that says that it gives only classes.
         * ``model_digest``, str, dims (model,).
 
         Its coordinates are those of the scenes and ``model``, the names of the models: results can be concatenated
@@ -89,5 +90,10 @@ def score(
         scores = count_scenes(ds, chosen)
     else:
         scores = score_into(store, ds, chosen, keep_predictions=keep_predictions, storage_options=storage_options)
-    scores = describe(scores, [model.labels for model in chosen], [model.digest for model in chosen])
+    scores = describe(
+        scores,
+        [model.labels for model in chosen],
+        [model.digest for model in chosen],
+        [gives_probability(model) for model in chosen],
+    )
     return scores if several else scores.isel(model=0)

@@ -20,6 +20,7 @@ class SecondAnnotator:
     name: ClassVar[str] = "annotator"
     labels: ClassVar[tuple[str, ...]] = LABELS
     variables: ClassVar[tuple[str, ...]] = ("reflectance", "alt_mask")
+    gives_probability: ClassVar[bool] = False
 
     @property
     def digest(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.models.prediction import Model, Pixels, Prediction
+from s2cmc_zarr.scoring.models.prediction import Model, Pixels, Prediction, gives_probability
 
 _PARAMETER: Final = re.compile(r"\s+(?=[^\W\d]\w*=)")
 """Before ``parameter=``: neither URLs nor paths of factories contain spaces, whatever else they contain."""
@@ -40,6 +40,11 @@ class NamedModel:
     def variables(self) -> tuple[str, ...]:
         """Those of the model."""
         return self.model.variables
+
+    @property
+    def gives_probability(self) -> bool:
+        """Whether the model does."""
+        return gives_probability(self.model)
 
     def __call__(self, reflectance: Pixels) -> npt.NDArray[np.uint8]:
         """Predict as the model does."""

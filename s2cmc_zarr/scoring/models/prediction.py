@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,8 @@ class Prediction(NamedTuple):
 class Model(Protocol):
     """A model of the cloud mask of a scene.
 
-    It can be pickled; what is heavy (sessions, tables) is made once a process, when it is first needed.
+    It can be pickled; what is heavy (sessions, tables) is made once a process, when it is first needed. An attribute
+    `gives_probability`, False, says that it gives only classes.
     """
 
     @property
@@ -73,6 +74,11 @@ class Model(Protocol):
     def predict_scene(self, scene: str, **arrays: npt.NDArray[Any]) -> Prediction:
         """Predict for the scene of this name, whose arrays of pixels are passed by name."""
         ...
+
+
+def gives_probability(model: Model) -> bool:
+    """Say whether a model gives probabilities of cloud, as its attribute of this name says; if it has none, yes."""
+    return bool(getattr(model, "gives_probability", True))
 
 
 def checked_mask(mask: Any, shape: tuple[int, ...], labels: Sequence[str], name: str) -> npt.NDArray[np.uint8]:
@@ -144,6 +150,7 @@ class FunctionModel:
     labels: tuple[str, ...] = ()
     name: str = field(init=False)
     variables: tuple[str, ...] = field(init=False, default=("reflectance",))
+    gives_probability: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         function = self.function

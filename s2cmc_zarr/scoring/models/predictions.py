@@ -63,6 +63,7 @@ class Predictions:
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     version: str = field(init=False, repr=False)
     variables: ClassVar[tuple[str, ...]] = ("reflectance",)
+    gives_probability: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.storage_options, Mapping):

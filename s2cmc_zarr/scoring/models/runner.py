@@ -91,6 +91,11 @@ class SceneModel:
         return ("reflectance",)
 
     @property
+    def gives_probability(self) -> bool:
+        """Whether the predictor gives more than classes."""
+        return self.specification.outputs != "classes"
+
+    @property
     def digest(self) -> str:
         """SHA-256 over specification, parameters and weights."""
         specification = json.dumps(self.specification.to_stac_mlm(), sort_keys=True)
