@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -161,10 +162,12 @@ def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
     """Do what a plan says; see `convert`."""
     prepare(plan)
     encodings = {str(name): encoding(str(name), plan.preset) for name in plan.dataset.data_vars}
-    target = delayed(Target(plan.release, plan.store, encodings, plan.packed), pure=True, traverse=False)
+    # Of this run alone: a scheduler gives two tasks of one key the same result, and remembers it for a while.
+    run = uuid.uuid4().hex
+    target = delayed(Target(plan.release, plan.store, encodings, plan.packed), name=f"target-{run}", traverse=False)
     positions = {scene: position for position, scene in enumerate(plan.scenes)}
     tasks = [
-        delayed(write_scene, pure=False)(target, scene, positions[scene], dask_key_name=f"convert-{scene}")
+        delayed(write_scene, pure=False)(target, scene, positions[scene], dask_key_name=f"convert-{scene}-{run}")
         for scene in plan.pending
     ]
     try:

@@ -47,7 +47,8 @@ def connect(
         raise CatalogueError(f"storage options were given for the local path {location}, which takes none")
     if not (place := location.removeprefix("file://")).strip():
         raise CatalogueError("the path of the store is empty; say . for the current folder")
-    path = Path(place)
+    # Workers of a cluster may have another current directory.
+    path = Path(place).absolute()
     if path.suffix != ".zip" and path.exists() and not path.is_dir():
         raise CatalogueError(f"{path} is a file, expected the folder of a store, one to be made, or a .zip")
     return _open_zip(path) if path.suffix == ".zip" else LocalStore(path, read_only=read_only)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +104,8 @@ def verify(
         )
         release = release.examine(dataset["scene"].values.tolist()).select_bands(dataset.attrs["bands"])
         differences += _compare_coordinates(dataset, release_dataset(release))
-    shared = delayed((arrays, release), pure=True, traverse=False)
+    run = uuid.uuid4().hex
+    shared = delayed((arrays, release), name=f"target-{run}", traverse=False)
     tasks = []
     for position, scene in enumerate(dataset["scene"].values.tolist()):
         if not dataset["converted"].values[position]:
@@ -111,7 +113,7 @@ def verify(
             continue
         digests = {name: str(dataset[f"{name}_sha256"].values[position]) for name in arrays}
         counts = dataset["mask_class_count"].values[position].tolist()
-        key = f"verify-{scene}"
+        key = f"verify-{scene}-{run}"
         tasks.append(delayed(verify_scene, pure=False)(shared, scene, position, digests, counts, dask_key_name=key))
     for found in compute(*tasks, progress=progress):
         differences += found
