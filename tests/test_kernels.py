@@ -15,7 +15,7 @@ from s2cmc_zarr.analysis.counts import ALWAYS, INCLUDED
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.bins import bin_edges
 from s2cmc_zarr.kernels.boundaries import distance_classes
-from s2cmc_zarr.kernels.confusion import confusion
+from s2cmc_zarr.kernels.confusion import confusion, confusion_by_distance
 from s2cmc_zarr.kernels.pixels import count_values, has_data
 from s2cmc_zarr.kernels.statistics import PATCH_SIZES, distance_counts, patches, scene_statistics
 from s2cmc_zarr.schema import UNLABELLED
@@ -163,3 +163,16 @@ def test_count_values(mask: npt.NDArray[np.uint8]) -> None:
 def test_confusion(truth: npt.NDArray[np.uint8], prediction: npt.NDArray[np.uint8]) -> None:
     expected = confusion_matrix(truth.ravel(), prediction.ravel(), labels=MASK_VALUES)
     np.testing.assert_array_equal(confusion(truth, prediction), expected)
+
+
+@given(masks, masks)
+def test_confusion_by_distance(truth: npt.NDArray[np.uint8], prediction: npt.NDArray[np.uint8]) -> None:
+    distance = distance_classes(truth)
+    found = confusion_by_distance(truth, prediction, distance)
+    for each, counts in zip([*range(len(found) - 1), UNLABELLED], found, strict=True):
+        there = distance == each
+        np.testing.assert_array_equal(counts, plain_confusion(truth[there], prediction[there]))
+
+
+def plain_confusion(truth: npt.NDArray[np.uint8], prediction: npt.NDArray[np.uint8]) -> list[list[int]]:
+    return [[int(((truth == one) & (prediction == other)).sum()) for other in MASK_VALUES] for one in MASK_VALUES]

@@ -32,6 +32,57 @@ def count_bytes(values: _Array) -> _Array:
 
 
 @compiled()
+def count_cells(truth: _Array, prediction: _Array, distance: _Array, distances: int) -> _Array:
+    """Count flat arrays of uint8 by the three values; those that are too large are taken for the last one.
+
+    Shape (distance + 1, class + 1, class + 1).
+    """
+    counts = np.zeros((_TABLES, distances + 1, _CLASSES + 1, _CLASSES + 1), np.int64)
+    for index in range(truth.size):
+        row, column = min(truth[index], _CLASSES), min(prediction[index], _CLASSES)
+        counts[index % _TABLES, min(distance[index], distances), row, column] += 1
+    total: _Array = counts.sum(axis=0)
+    return total
+
+
+@compiled()
+def count_probabilities(truth: _Array, probability: _Array, edges: _Array) -> tuple[Any, ...]:
+    """Count probabilities, float32, that are not NaN, by truth and bin; outside of 0 to 1, the nearest counts.
+
+    Parameters
+    ----------
+    truth, probability : numpy.ndarray
+        Shape (pixel,).
+    edges : numpy.ndarray
+        float64, shape (bin + 1,), regular from 0 to 1.
+
+    Returns
+    -------
+    count, total, square : numpy.ndarray
+        Shapes (class + 1, bin), the same with their sum, and (class + 1,) with the sum of squares.
+    smallest, largest : float
+        Of the probabilities as they were given, which are not checked.
+    """
+    bins = edges.size - 1
+    count, total = np.zeros((_CLASSES + 1, bins), np.int64), np.zeros((_CLASSES + 1, bins))
+    square, smallest, largest = np.zeros(_CLASSES + 1), np.inf, -np.inf
+    for index in range(truth.size):
+        value = np.float64(probability[index])
+        if np.isnan(value):
+            continue
+        smallest, largest = min(smallest, value), max(largest, value)
+        value, row = min(max(value, 0.0), 1.0), min(truth[index], _CLASSES)
+        # The product is rounded, so that a value next to an edge may come out on its other side.
+        position = min(int(value * bins), bins - 1)
+        position -= value < edges[position] and position > 0
+        position += value >= edges[position + 1] and position < bins - 1
+        count[row, position] += 1
+        total[row, position] += value
+        square[row] += value * value
+    return count, total, square, smallest, largest
+
+
+@compiled()
 def boundary_lengths(mask: _Array) -> _Array:
     """Count the edges of pixels between one class and another, for each of both, shape (class,)."""
     lengths = np.zeros(UNLABELLED + 1, np.int64)

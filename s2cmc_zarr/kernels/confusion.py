@@ -27,7 +27,8 @@ def confusion(truth: Mask, prediction: Mask) -> npt.NDArray[np.int64]:
         int64, shape (class + 1, class + 1), truth by prediction: the classes in the schema's order, then 255.
         Every pixel is in one cell.
     """
-    return np.bincount(_cell(truth, prediction).ravel(), minlength=SIZE**2).reshape(SIZE, SIZE).astype(np.int64)
+    counts: npt.NDArray[np.int64] = confusion_by_distance(truth, prediction, np.zeros_like(truth))[0]
+    return counts
 
 
 def confusion_by_distance(truth: Mask, prediction: Mask, distance: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -46,12 +47,8 @@ def confusion_by_distance(truth: Mask, prediction: Mask, distance: npt.NDArray[n
         int64, shape (distance + 1, class + 1, class + 1): the last is of the unlabelled pixels, which have no
         distance, so that the sum over the first axis is `confusion`.
     """
-    distances = len(DISTANCE_EDGES)
-    cell = np.minimum(distance, distances) * np.uint8(SIZE**2) + _cell(truth, prediction)
-    counts = np.bincount(cell.ravel(), minlength=(distances + 1) * SIZE**2)
-    return counts.reshape(distances + 1, SIZE, SIZE).astype(np.int64)
+    from s2cmc_zarr.kernels.compiled_masks import count_cells
 
-
-def _cell(truth: Mask, prediction: Mask) -> npt.NDArray[np.uint8]:
-    cell: npt.NDArray[np.uint8] = np.minimum(truth, len(LABELS)) * np.uint8(SIZE) + np.minimum(prediction, len(LABELS))
-    return cell
+    counts: npt.NDArray[np.int64]
+    counts = count_cells(truth.ravel(), prediction.ravel(), distance.ravel(), len(DISTANCE_EDGES))
+    return counts

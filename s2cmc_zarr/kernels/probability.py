@@ -66,21 +66,9 @@ def probability_counts(truth: Mask, probability: npt.NDArray[np.float32] | None)
             "probability_sum": np.zeros((size, BIN_COUNT)),
             "probability_square_sum": np.zeros(size),
         }
-    given = ~np.isnan(probability)
-    values = probability[given].astype(np.float64)
-    if values.size and (values.min() < -ROUNDING or values.max() > 1 + ROUNDING):
-        raise CatalogueError(f"probabilities go from {values.min():.7g} to {values.max():.7g}, expected 0 to 1")
-    np.clip(values, 0, 1, out=values)
-    row = np.minimum(truth[given], len(LABELS)).astype(np.intp)
-    # The product is rounded, so that a value next to an edge may come out on its other side.
-    position = np.minimum((values * BIN_COUNT).astype(np.intp), BIN_COUNT - 1)
-    position -= values < BIN_EDGES[position]
-    position += (values >= BIN_EDGES[position + 1]) & (position < BIN_COUNT - 1)
-    cell = row * BIN_COUNT + position
-    count = np.bincount(cell, minlength=size * BIN_COUNT).reshape(size, BIN_COUNT)
-    total = np.bincount(cell, values, size * BIN_COUNT).reshape(size, BIN_COUNT)
-    return {
-        "probability_count": count.astype(np.int64),
-        "probability_sum": total.astype(np.float64),
-        "probability_square_sum": np.bincount(row, values**2, size).astype(np.float64),
-    }
+    from s2cmc_zarr.kernels.compiled_masks import count_probabilities
+
+    count, total, square, smallest, largest = count_probabilities(truth.ravel(), probability.ravel(), BIN_EDGES)
+    if smallest < -ROUNDING or largest > 1 + ROUNDING:
+        raise CatalogueError(f"probabilities go from {smallest:.7g} to {largest:.7g}, expected 0 to 1")
+    return {"probability_count": count, "probability_sum": total, "probability_square_sum": square}
