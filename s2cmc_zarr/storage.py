@@ -139,9 +139,9 @@ def exists(fs: fsspec.AbstractFileSystem, path: str) -> bool:
     return True
 
 
-def open_file(fs: fsspec.AbstractFileSystem, path: str) -> io.BufferedReader:
-    """Open a file for reading here and there; `FileNotFoundError` if it is not there."""
-    return io.BufferedReader(_RangeFile(fs, path, size(fs, path)), buffer_size=2**16)
+def open_raw(fs: fsspec.AbstractFileSystem, path: str) -> io.RawIOBase:
+    """Open a file of which each read is one request; `FileNotFoundError` if it is not there."""
+    return _RangeFile(fs, path, size(fs, path))
 
 
 def find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, int]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 import zipfile
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import fsspec
 import pytest
 
 from releases import SCENES, PlainRelease
-from s2cmc_zarr import DefectError
-from s2cmc_zarr.release.archive import Reader, list_members
-from s2cmc_zarr.storage import open_file, open_file_system
+from s2cmc_zarr import CatalogueError, DefectError
+from s2cmc_zarr.release import listing
+from s2cmc_zarr.release.archive import Reader
+from s2cmc_zarr.release.listing import list_members
+from s2cmc_zarr.storage import open_file_system, open_raw
 from servers import http_server
 
 MEMORY = fsspec.filesystem("memory")
@@ -76,12 +80,94 @@ def test_a_zip_that_was_cut_short_is_damaged(plain: PlainRelease, tmp_path: Path
         members[f"{SCENES[-1]}.npy"].read(fs, 10**6)
 
 
+def entries(data: bytes | bytearray) -> list[int]:
+    """Where the entries of the central directory begin."""
+    return [match.start() for match in re.finditer(b"PK\x01\x02", data)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "value", "message"),
+    [
+        (1, 42, 2**31, "claims the bytes from 2,147,483,648 to .*, but the next part begins at"),
+        (1, 20, 2**31, "claims the bytes from .*, but the next part begins at"),
+        (4, 20, 2**31, "claims the bytes from .*, but the next part begins at"),
+        (2, 42, 0, "claims the bytes from 0 to .*, but the next part begins at 0"),
+    ],
+    ids=["offset after the end", "size over the next", "size over the end", "two at one place"],
+)
+def test_a_central_directory_that_lies_is_refused_before_anything_is_read(
+    plain: PlainRelease, tmp_path: Path, entry: int, field: int, value: int, message: str
+) -> None:
+    path = plain.write(tmp_path) / "masks.zip"
+    data = bytearray(path.read_bytes())
+    at = entries(data)[entry + 1] + field  # the first is the folder's
+    data[at : at + 4] = struct.pack("<I", value)
+    path.write_bytes(data)
+    with http_server(tmp_path) as served:
+        fs, root = open_file_system(served.url)
+        with pytest.raises(CatalogueError, match=rf"masks.zip: member .* {message}.*download the archive again"):
+            list_members(fs, root, "masks")
+        ranges = [asked.removeprefix("bytes=").split("-") for _, _, asked in served.requests if asked]
+        assert sum(int(last) + 1 - int(first) for first, last in ranges) < 3000
+
+
+def test_what_lies_between_members_is_not_read(plain: PlainRelease, tmp_path: Path) -> None:
+    path, scenes = plain.write(tmp_path) / "masks.zip", plain.scenes
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("masks/large.npy", bytes(10**7))
+        file.writestr("masks/last.npy", b"last")
+        end = file.start_dir
+    data = path.read_bytes()
+    # A directory that does not name the large member: what is before it seems to reach to the last.
+    start, after = entries(data)[-2:]
+    data = data[:start] + data[after:]
+    total, size = struct.unpack("<HI", data[-12:-6])
+    data = data[:-14] + struct.pack("<HHIIH", total - 1, total - 1, size - (after - start), end, 0)
+    path.write_bytes(data)
+    fs, root = open_file_system(str(tmp_path))
+    members = list_members(fs, root, "masks")
+    assert members is not None
+    assert set(members) == {*(f"{scene}.npy" for scene in scenes), "last.npy"}
+    before = members[f"{scenes[-1]}.npy"]
+    assert before.read(fs, 10**6) == plain.files["masks"][f"{scenes[-1]}.npy"]
+    assert before.offset is not None
+    assert before.end is not None
+    assert before.end - before.offset < 150_000
+
+
+def test_a_central_directory_of_impossible_length_is_refused(
+    plain: PlainRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_DIRECTORY", 400)
+    fs, root = open_file_system(str(plain.write(tmp_path)))
+    with pytest.raises(CatalogueError, match=r"its list of members has \d+ bytes, expected at most 400"):
+        list_members(fs, root, "masks")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [(46, b"\xff", "'utf-8' codec can't decode"), (6, b"\xff", "zip file version 25.5")],
+)
+def test_entries_that_cannot_be_read_are_damage(
+    plain: PlainRelease, tmp_path: Path, field: int, value: bytes, message: str
+) -> None:
+    path = plain.write(tmp_path) / "masks.zip"
+    data = bytearray(path.read_bytes())
+    at = entries(data)[1]
+    data[at + 9] |= 0x08  # the name is UTF-8
+    data[at + field : at + field + 1] = value
+    path.write_bytes(data)
+    fs, root = open_file_system(str(tmp_path))
+    with pytest.raises(CatalogueError, match=rf"masks.zip is not a whole zip archive \({message}"):
+        list_members(fs, root, "masks")
+
+
 def test_a_file_read_by_ranges_is_the_file(tmp_path: Path) -> None:
     data = bytes(range(256)) * 1000
     (tmp_path / "file").write_bytes(data)
     with http_server(tmp_path) as served:
         fs, path = open_file_system(f"{served.url}/file")
-        with open_file(fs, path) as file:
+        with io.BufferedReader(open_raw(fs, path), 2**16) as file:
             assert file.seek(-10, io.SEEK_END) == len(data) - 10
             assert file.read() == data[-10:]
             assert file.read(1) == b""

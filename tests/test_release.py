@@ -341,7 +341,8 @@ def test_encrypted_and_doubled_members_are_refused(plain: PlainRelease, tmp_path
     folder = plain.write(tmp_path)
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(folder / "masks.zip", "a") as archive:
         archive.writestr(f"masks/{plain.scenes[0]}.npy", b"")
-    with pytest.raises(CatalogueError, match="two members are called"):
+    name = f"masks/{plain.scenes[0]}.npy in {folder}/masks.zip"
+    with pytest.raises(CatalogueError, match=f"masks: 1 file.* there twice, the first as {name} and as {name}; "):
         open_release(folder)
     path = folder / "alt_masks.zip"
     data = bytearray(path.read_bytes())
@@ -351,6 +352,56 @@ def test_encrypted_and_doubled_members_are_refused(plain: PlainRelease, tmp_path
     (folder / "masks.zip").unlink()
     with pytest.raises(CatalogueError, match="is encrypted"):
         open_release(folder)
+
+
+def test_a_file_in_a_zip_and_in_a_folder_is_refused(plain: PlainRelease, tmp_path: Path) -> None:
+    folder = plain.write(tmp_path)
+    (folder / "subscenes").mkdir()
+    (folder / "subscenes" / ".DS_Store").write_bytes(b"")
+    for scene in plain.scenes[1:3]:
+        (folder / "subscenes" / f"{scene}.npy").write_bytes(plain.files["subscenes"][f"{scene}.npy"])
+    name = f"subscenes/{plain.scenes[1]}.npy"
+    with pytest.raises(CatalogueError) as caught:
+        open_release(folder)
+    assert str(caught.value) == (
+        f"subscenes: 2 file(s) are there twice, the first as {folder}/{name} and as {name} in {folder}/subscenes.zip; "
+        "expected one: remove one, or move it elsewhere"
+    )
+
+
+def test_a_component_may_lie_partly_in_a_zip_and_partly_in_a_folder(plain: PlainRelease, tmp_path: Path) -> None:
+    whole = dict(plain.files["subscenes"])
+    names = list(whole)
+    plain.files["subscenes"] = {name: whole[name] for name in names[:2]}
+    folder = plain.write(tmp_path)
+    (folder / "subscenes").mkdir()
+    for name in names[2:]:
+        (folder / "subscenes" / name).write_bytes(whole[name])
+    ds = open_release(folder)
+    assert ds.sizes["scene"] == 5
+    check_values(ds, plain)
+
+
+@pytest.mark.parametrize(
+    ("component", "names"), [("alt_masks", ("_A.npy", "_B.npy")), ("thumbnails", (".png", ".jpg"))]
+)
+def test_two_files_of_one_scene_are_a_defect(
+    plain: PlainRelease, tmp_path: Path, component: str, names: tuple[str, str]
+) -> None:
+    scene = plain.scenes[1]
+    suffix = names[1][-4:]
+    content = plain.files[component].pop(f"{scene}{'.npy' if suffix == '.npy' else '.png'}")
+    plain.files[component] |= {f"{scene}{name}": content for name in names}
+    folder = plain.write(tmp_path)
+    places = " and ".join(f"{component}/{scene}{name} in {folder}/{component}.zip" for name in sorted(names))
+    message = f"{scene}: 2 files in {component}, expected one: {places}"
+    with pytest.raises(DefectError, match=message):
+        open_release(folder)
+    with pytest.warns(DefectWarning, match=message):
+        ds = open_release(folder, on_defect="mark")
+    assert ds["defects"].values[1] in message
+    variable = {"alt_masks": "alt_mask", "thumbnails": "thumbnail"}[component]
+    assert np.isin(ds[variable].values[1], {"alt_masks": 255, "thumbnails": 0}[component]).all()
 
 
 def test_unknown_names_of_alt_masks_and_thumbnails_are_accepted(plain: PlainRelease, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from zarr.storage import FsspecStore, ObjectStore
 from releases import PlainRelease
 from s2cmc_zarr import CatalogueError, convert, open_catalogue, open_release, open_store, verify
 from s2cmc_zarr.retrying import RETRY_VARIABLE, StorageError, naming
-from s2cmc_zarr.storage import open_file, open_file_system
+from s2cmc_zarr.storage import open_file_system, open_raw
 from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.remote import RemoteStore
 from servers import BUCKET, Fault, Kind, S3Server, Served, faulty_proxy, free_port, http_server, s3_server
@@ -260,7 +260,7 @@ def test_a_large_file_is_not_read_from_a_server_without_ranges(tmp_path: Path) -
         file.truncate(256 * 2**20)
     with http_server(tmp_path, ranges=False) as served:
         fs, path = open_file_system(f"{served.url}/large.bin")
-        with open_file(fs, path) as remote:
+        with open_raw(fs, path) as remote:
             remote.seek(2**20)
             with pytest.raises(StorageError, match="does not give ranges"):
                 remote.read(100)

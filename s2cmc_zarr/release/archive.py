@@ -15,10 +15,10 @@ from fsspec.implementations.local import LocalFileSystem
 from isal import isal_zlib
 
 from s2cmc_zarr import storage
-from s2cmc_zarr.errors import CatalogueError, DefectError
+from s2cmc_zarr.errors import DefectError
 from s2cmc_zarr.retrying import naming
 
-_LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
+LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
 _InflateError: Final = cast("type[Exception]", isal_zlib.error)
 _STEP: Final = 2**16
 """Bytes that are read, and at most inflated, at a time: they stay in the cache of a core, and glibc takes memory for
@@ -55,9 +55,19 @@ class Member:
     crc: int = 0
 
     @property
+    def file_name(self) -> str:
+        """Name without folders."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def place(self) -> str:
+        """Where it lies, for messages."""
+        return self.path if self.offset is None else f"{self.name} in {self.path}"
+
+    @property
     def stem(self) -> str:
         """Name without folders and without the last suffix."""
-        return self.name.rpartition("/")[2].rpartition(".")[0]
+        return self.file_name.rpartition(".")[0]
 
     @property
     def suffix(self) -> str:
@@ -128,10 +138,10 @@ class Member:
             yield from storage.read_steps(self.path, start, end, _STEP)
 
     def _data_start(self, raw: memoryview) -> int:
-        if len(raw) < _LOCAL_HEADER.size or bytes(raw[:4]) != b"PK\x03\x04":
+        if len(raw) < LOCAL_HEADER.size or bytes(raw[:4]) != b"PK\x03\x04":
             raise DefectError(f"{self.name}: no member starts at byte {self.offset} of {self.path}; download it again")
-        header = _LOCAL_HEADER.unpack(raw[: _LOCAL_HEADER.size])
-        return int(_LOCAL_HEADER.size + header[9] + header[10])
+        header = LOCAL_HEADER.unpack(raw[: LOCAL_HEADER.size])
+        return int(LOCAL_HEADER.size + header[9] + header[10])
 
     def _inflate(self, spans: Iterator[memoryview]) -> Iterator[bytes]:
         """Inflate the spans of the member's range, of which the first holds the local header, and check the whole."""
@@ -179,84 +189,6 @@ def _steps(span: memoryview) -> Iterator[memoryview]:
     return (span[first : first + _STEP] for first in range(0, len(span), _STEP))
 
 
-def list_members(fs: fsspec.AbstractFileSystem, root: str, component: str) -> dict[str, Member] | None:
-    """List a component of the release, from its zip, its folder or both (the zip then wins).
-
-    Returns
-    -------
-    dict of str to Member, or None
-        By file name, sorted; None if neither the zip nor the folder is there.
-    """
-    prefix = f"{root}/" if root else ""
-    in_zip = _list_zip(fs, f"{prefix}{component}.zip")
-    in_folder = _list_folder(fs, f"{prefix}{component}")
-    if in_zip is None and in_folder is None:
-        return None
-    members = _by_file_name(in_folder or []) | _by_file_name(in_zip or [])
-    return dict(sorted(members.items()))
-
-
-def _by_file_name(members: Iterable[Member]) -> dict[str, Member]:
-    named: dict[str, Member] = {}
-    for member in members:
-        name = member.name.rpartition("/")[2]
-        if name in named:
-            raise CatalogueError(f"{member.path}: two members are called {name!r}, expected one")
-        if not name.startswith("."):
-            named[name] = member
-    return named
-
-
-def _list_folder(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
-    component = path.rpartition("/")[2]
-    members = [
-        Member(path=name, name=f"{component}/{name.rpartition('/')[2]}", size=size)
-        for name, size in storage.find(fs, path).items()
-    ]
-    return members or None
-
-
-def _list_zip(fs: fsspec.AbstractFileSystem, path: str) -> list[Member] | None:
-    try:
-        file = storage.open_file(fs, path)
-    except FileNotFoundError:
-        return None
-    try:
-        with file, zipfile.ZipFile(file) as archive:
-            entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
-            ends = [*(entry.header_offset for entry in entries), archive.start_dir][1:]
-    except (zipfile.BadZipFile, EOFError, struct.error) as error:
-        raise CatalogueError(f"{path} is not a whole zip archive ({error}); download it again") from None
-    # As a folder without files, a zip without members is no component.
-    return list(_check_entries(path, entries, ends)) or None
-
-
-def _check_entries(path: str, entries: Iterable[zipfile.ZipInfo], ends: Iterable[int]) -> Iterator[Member]:
-    for entry, end in zip(entries, ends, strict=True):
-        if entry.is_dir() or entry.filename.startswith("__MACOSX/"):
-            continue
-        problem = None
-        if entry.flag_bits & 0x1:
-            problem = "is encrypted"
-        elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            problem = f"has compression method {entry.compress_type}, expected 0 (stored) or 8 (deflated)"
-        # Deflate stores what it cannot shrink at a cost of 5 bytes in 16 kB: more is not a deflated member.
-        elif entry.compress_size > entry.file_size + entry.file_size // 1000 + 1024:
-            problem = f"claims {entry.compress_size:,} compressed bytes for {entry.file_size:,}"
-        if problem:
-            raise CatalogueError(f"{path}: member {entry.filename!r} {problem}; download the archive again")
-        yield Member(
-            path=path,
-            name=entry.filename,
-            size=entry.file_size,
-            offset=entry.header_offset,
-            end=end,
-            compressed_size=entry.compress_size,
-            method=entry.compress_type,
-            crc=entry.CRC,
-        )
-
-
 class Reader:
     """Reads members, each zip of up to 64 MiB in one request: for the many small members of a component."""
 
@@ -284,11 +216,11 @@ def fingerprint(members: Iterable[Member]) -> str:
     str
         ``zip``, ``folder`` or ``both``, a colon and a SHA-256; only those of one kind can be compared.
     """
-    members = sorted(members, key=lambda member: member.name.rpartition("/")[2])
+    members = sorted(members, key=lambda member: member.file_name)
     kinds = {member.offset is None for member in members}
     kind = "both" if len(kinds) == 2 else "folder" if True in kinds else "zip"
     digest = hashlib.sha256()
     for member in members:
         crc = "" if member.offset is None else f"{member.crc:08x}"
-        digest.update(f"{member.name.rpartition('/')[2]}\0{member.size}\0{crc}\n".encode())
+        digest.update(f"{member.file_name}\0{member.size}\0{crc}\n".encode())
     return f"{kind}:{digest.hexdigest()}"

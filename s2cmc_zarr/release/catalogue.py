@@ -20,9 +20,10 @@ from s2cmc_zarr.choices import OnDefect as OnDefect
 from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.release import inspection, zenodo
 from s2cmc_zarr.release import tags as tag_table
-from s2cmc_zarr.release.archive import Member, Reader, fingerprint, list_members
+from s2cmc_zarr.release.archive import Member, Reader, fingerprint
 from s2cmc_zarr.release.footprints import Footprint
 from s2cmc_zarr.release.inspection import Defects
+from s2cmc_zarr.release.listing import list_members
 from s2cmc_zarr.release.masks import count_labels, decode_mask
 from s2cmc_zarr.release.npy import HEADER_LIMIT, read_array, read_rows
 from s2cmc_zarr.release.thumbnails import FILE_LIMIT, decode_thumbnail
@@ -106,7 +107,8 @@ class Release:
         components = () if root.endswith(".csv") else inspection.COMPONENTS
         listing = {component: list_members(fs, root, component) for component in components}
         found = {name: members for name, members in listing.items() if members is not None}
-        by_scene = {name: inspection.by_scene(name, members) for name, members in found.items()}
+        defects: Defects = defaultdict(list)
+        by_scene = {name: inspection.by_scene(defects, name, members) for name, members in found.items()}
         size = inspection.scene_size(fs, by_scene)
         thumbnail_size = inspection.thumbnail_size(fs, by_scene)
         published = hashlib.md5(csv, usedforsecurity=False).hexdigest() == tag_table.PUBLISHED_MD5
@@ -114,7 +116,6 @@ class Release:
             raise CatalogueError(f"scenes have {size[0]} × {size[1]} pixels, those of the published table 1022 × 1022")
         table = tag_table.read_tags(csv, size[0] * size[1])
 
-        defects: Defects = defaultdict(list)
         present, lacking = inspection.present_scenes(table, by_scene)
         inspection.compare_ids(defects, table, by_scene)
         inspection.compare_sizes(defects, by_scene, size)

@@ -29,8 +29,11 @@ Members: TypeAlias = dict[str, dict[str, Any]]
 """By component and scene id."""
 
 
-def by_scene(component: str, members: Mapping[str, Member]) -> dict[str, Any]:
-    """Index the members of a component by scene id; of shapefiles, the files of each scene by suffix."""
+def by_scene(defects: Defects, component: str, members: Mapping[str, Member]) -> dict[str, Any]:
+    """Index the members of a component by scene id; of shapefiles, the files of each scene by suffix.
+
+    Where two are of one scene, neither is taken, and `defects` says so.
+    """
     if component == "shapefiles":
         files: dict[str, dict[str, Member]] = defaultdict(dict)
         for member in members.values():
@@ -39,7 +42,15 @@ def by_scene(component: str, members: Mapping[str, Member]) -> dict[str, Any]:
     suffixes = _IMAGES if component == "thumbnails" else {".npy"}
     # Only of subscenes and masks are the names known; the others begin with the scene's id.
     length = None if component in ("subscenes", "masks") else _ID_LENGTH
-    return {member.stem[:length]: member for member in members.values() if member.suffix in suffixes}
+    found: dict[str, list[Member]] = defaultdict(list)
+    for member in members.values():
+        if member.suffix in suffixes:
+            found[member.stem[:length]].append(member)
+    for scene, several in found.items():
+        if len(several) > 1:
+            places = " and ".join(member.place for member in several)
+            defects[scene].append(f"{len(several)} files in {component}, expected one: {places}")
+    return {scene: several[0] for scene, several in found.items() if len(several) == 1}
 
 
 def scene_size(fs: fsspec.AbstractFileSystem, members: Members) -> tuple[int, int]:
