@@ -22,6 +22,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 BUCKET = "benchmark"
+DISTANCE = 0.02
+"""Seconds added to a request, about what a bucket in the same region takes to its first byte."""
 PATIENCE = 60.0
 """Seconds to wait until the server answers."""
 PORTS = (
