@@ -33,6 +33,44 @@ def test_scenes_that_all_models_have(url: Path) -> None:
     xr.testing.assert_allclose(metrics(both, "tags"), metrics(expected, "tags"))
 
 
+def test_scores_of_different_pixels_are_not_compared(url: Path) -> None:
+    ds, one, other = digested(5), Counting("one", []), Counting("other", [])
+    score(ds, [one, other], store=url).compute()
+    expected = open_scores(url)
+    changed = ds.assign_coords(reflectance_sha256=("scene", ["r0", "new", "new", "new", "new"]))
+    score(changed, other, store=url).compute()
+    differing = "scene_01, scene_02, scene_03 and 1 more"
+    with pytest.raises(CatalogueError, match=f"one and other were scored on different pixels or masks of {differing}:"):
+        open_scores(url)
+    assert open_scores(url, ["other"]).sizes["scene"] == 5
+    score(changed, [one, other], store=url).compute()
+    np.testing.assert_array_equal(open_scores(url)["confusion"], expected["confusion"])
+
+
+def test_what_only_one_model_needs_makes_no_difference(url: Path) -> None:
+    ds = digested()
+    ds = ds.assign(alt_mask=ds["mask"]).assign_coords(alt_mask_sha256=("scene", ["a0", "a1", "a2", "a3"]))
+    score(ds, ["braaten", "annotator"], store=url).compute()
+    assert open_scores(url)["model"].values.tolist() == ["annotator", "braaten"]
+
+
+def test_a_name_means_the_version_that_was_scored_last(url: Path) -> None:
+    ds, old, new = digested(), Counting("one", [], "1" * 64), Counting("one", [], "2" * 64)
+    score(ds, [old, "braaten"], store=url).compute()
+    score(ds.isel(scene=[1, 2]), new, store=url).compute()
+    assert open_scores(url)["model"].values.tolist() == ["braaten", "one"]
+    assert open_scores(url)["model_digest"].values[1] == new.digest
+    assert open_scores(url).sizes["scene"] == 2
+    versions = open_scores(url, ["one", "one 11111111", "one 22222222"])
+    assert versions["model_digest"].values.tolist() == [new.digest, old.digest, new.digest]
+    with pytest.raises(CatalogueError, match="there are: braaten, one, one 11111111, one 22222222"):
+        open_scores(url, ["one 3"])
+    score(ds, old, store=url)  # all of it is there
+    assert open_scores(url, ["one"])["model_digest"].item() == old.digest
+    score(ds, Counting("one", [], "3" * 64), store=url)  # nothing is computed, as if it had died
+    assert open_scores(url, ["one"])["model_digest"].item() == old.digest
+
+
 def test_newer_coordinates_of_a_scene_are_kept(url: Path) -> None:
     ds = digested()
     score(ds, "braaten", store=url).compute()
@@ -75,5 +113,5 @@ def test_refusals(url: Path, tmp_path: Path) -> None:
         ROOT,
         {"attributes": {"scores_version": 99}, "zarr_format": 3, "node_type": "group"},
     )
-    with pytest.raises(CatalogueError, match="the store has scores of version 99, this version of s2cmc-zarr knows 1"):
+    with pytest.raises(CatalogueError, match="the store has scores of version 99, this version of s2cmc-zarr knows 2"):
         open_scores(tmp_path / "newer")

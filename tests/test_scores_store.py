@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -14,11 +15,16 @@ import numpy.typing as npt
 import pytest
 import xarray as xr
 import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore, WrapperStore
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import LABELS, UNLABELLED
-from s2cmc_zarr.scoring.kept_scores import open_scores
-from s2cmc_zarr.scoring.models import BraatenCohenYang, as_model
+from s2cmc_zarr.scoring.kept_model import KeptModel, marks_of
+from s2cmc_zarr.scoring.kept_scores import check_or_make, open_scores
+from s2cmc_zarr.scoring.models import BraatenCohenYang, Prediction, as_model
+from s2cmc_zarr.scoring.scene_scores import OUTPUTS, SceneTruth
 from s2cmc_zarr.scoring.scores import score
 from s2cmc_zarr.scoring.scores_store import claim_scores
 from synthetic import synthetic
@@ -117,7 +123,7 @@ def test_parts_of_scenes_and_other_parameters_are_not_taken_for_the_same(url: Pa
     assert len(calls) == 2
     score(ds, Counting("one", calls, "2" * 64), store=url).compute()
     assert len(calls) == 4
-    assert open_scores(url)["model"].values.tolist() == ["one 11111111", "one 22222222"]
+    assert (open_scores(url, ["one 22222222"])["confusion"].sum(["truth", "prediction"]) == 16 * 16).all()
 
 
 def test_what_one_model_needs_is_nothing_to_others(url: Path) -> None:
@@ -202,6 +208,64 @@ def test_a_scene_that_was_half_written_is_scored_again(url: Path) -> None:
     calls.clear()
     score(ds, model, store=url).compute()
     assert calls == ["one scene_02"]
+
+
+class DeadError(Exception):
+    """The end of a process, as far as a store can tell."""
+
+
+class Dying(WrapperStore[Store]):
+    """A store whose process dies instead of the writing after so many."""
+
+    left = 1000
+
+    async def set(self, key: str, value: Buffer) -> None:
+        self.count()
+        await self._store.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        self.count()
+        await self._store.delete(key)
+
+    def count(self) -> None:
+        if self.left == 0:
+            raise DeadError
+        self.left -= 1
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_wherever_writing_ends_counts_are_of_the_pixels_that_they_are_marked_with(tmp_path: Path, keep: bool) -> None:
+    size = (16, 16)
+    model, first = Counting("one", []), digested(1)
+    second = first.assign_coords(reflectance_sha256=("scene", ["new"]))
+    masks = [np.zeros(size, np.uint8), np.ones(size, np.uint8)]
+    truth = SceneTruth.of(masks[0], np.ones((13, *size), np.float32))
+    counts = [truth.count("one", Prediction(mask, mask.astype(np.float32))) for mask in masks]
+    ended = []
+    for steps in itertools.count():
+        store = LocalStore(tmp_path / str(steps))
+        check_or_make(store, "")
+        before = KeptModel.prepare(store, model, marks_of(model, first), size)
+        before.write("scene_00", counts[0], masks[0])
+        dying = Dying(store)
+        writer = KeptModel.prepare(dying, model, marks_of(model, second), size if keep else None)
+        assert not writer.done
+        dying.left = steps
+        try:
+            writer.write("scene_00", counts[1], masks[1])
+        except DeadError:
+            ended.append(steps)
+        else:
+            assert KeptModel.prepare(store, model, marks_of(model, second), size if keep else None).done
+        for number, ds in enumerate((first, second)):
+            found = KeptModel.prepare(store, model, marks_of(model, ds), None)
+            for name in OUTPUTS if found.done else ():
+                np.testing.assert_array_equal(found.read("scene_00")[name], counts[number][name])
+            if (found := KeptModel.prepare(store, model, marks_of(model, ds), size)).done:
+                np.testing.assert_array_equal(found.arrays["prediction"][0], masks[number])
+        if ended[-1:] != [steps]:
+            break
+    assert len(ended) == 2 + len(OUTPUTS) + 1 + 2 * keep
 
 
 def test_refusals(url: Path, tmp_path: Path) -> None:

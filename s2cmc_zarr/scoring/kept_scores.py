@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.scene_scores import COORDS, OUTPUTS, describe
 from s2cmc_zarr.store.objects import ROOT, connect, get_json, list_names, put_json
 
-SCORES_VERSION: Final = 1
-"""Of what is counted, and how: counts of another version are computed again."""
+SCORES_VERSION: Final = 2
+"""Of what is counted, and how it is kept: another version needs another store."""
+MARK_BYTES: Final = 64
+"""Of the mark that tells of which pixels the counts of a scene are; its first half is the same for all models."""
 MODELS_GROUP: Final = "models"
 SCENES_GROUP: Final = "scenes"
 
@@ -40,8 +42,8 @@ def open_scores(
     url : str or path
         Where `score` kept them.
     models : sequence of str, optional
-        Names. A name that stands for several models, of other parameters or weights, gets the beginning of the digest
-        beside it, which can be given too.
+        Names. Default: all. Of several versions of a model, of other weights, code or masks, its name means the one
+        that was scored last; others are those with the beginning of their digest behind the name, ``"mine 1f0c93ab"``.
     storage_options : mapping, optional
         For fsspec.
 
@@ -53,18 +55,14 @@ def open_scores(
     Raises
     ------
     CatalogueError
-        If there is no store of scores, no such model, or no scene that all of them have.
+        If there is no store of scores, no such model, no scene that all of them have, or a scene of which they did not
+        have the same pixels and mask.
     """
     store = connect(url, storage_options)
     if _version(store) is None:
         raise CatalogueError(f"{url}: no store of scores there; make one with s2cmc score --scores")
-    groups = dict(zarr.open_group(store, path=MODELS_GROUP, mode="r", use_consolidated=False).groups())
-    names = [str(group.attrs["name"]) for group in groups.values()]
-    groups = {
-        name if names.count(name) == 1 else f"{name} {str(group.attrs['digest'])[:8]}": group
-        for name, group in zip(names, groups.values(), strict=True)
-    }
-    chosen = list(models) if models is not None else sorted(groups)
+    groups = _groups(store)
+    chosen = list(models) if models is not None else sorted(name for name in groups if name == _name(groups[name]))
     if unknown := [name for name in chosen if name not in groups]:
         raise CatalogueError(f"no scores of {unknown[0]!r} in {url}; there are: {', '.join(sorted(groups))}")
     counted = {name: _counted(groups[name]) for name in chosen}
@@ -74,9 +72,10 @@ def open_scores(
     common = [scene for scene in scenes["scene"].values if all(scene in there for there in counted.values())]
     if not common:
         raise CatalogueError(f"no scene was scored with all of {', '.join(chosen)}; score them together")
+    _check_same_pixels(counted, common)
 
     def of_model(name: str) -> dict[str, npt.NDArray[Any]]:
-        positions = [counted[name][scene] for scene in common]
+        positions = [counted[name][scene].position for scene in common]
         return {output: np.asarray(groups[name][output][...])[positions] for output in OUTPUTS}  # type: ignore[index]
 
     per_model = [of_model(name) for name in chosen]
@@ -164,8 +163,52 @@ def _version(store: Store) -> int | None:
     return version
 
 
-def _counted(group: zarr.Group) -> dict[str, int]:
-    """Positions of the scenes whose counts are there."""
-    written = np.atleast_1d(np.asarray(group["counted"][...]).any(axis=1))  # type: ignore[index]
+def _groups(store: Store) -> dict[str, zarr.Group]:
+    """Groups by what their models are called: see `open_scores`."""
+    versions: dict[str, list[zarr.Group]] = {}
+    for _, group in zarr.open_group(store, path=MODELS_GROUP, mode="r", use_consolidated=False).groups():
+        versions.setdefault(_name(group), []).append(group)
+    groups: dict[str, zarr.Group] = {}
+    for name, several in versions.items():
+        several.sort(key=lambda group: str(group.attrs["scored"]), reverse=True)
+        if len(several) > 1:
+            groups |= {f"{name} {str(group.attrs['digest'])[:8]}": group for group in several}
+            # A run that died may have left the newest without any scene.
+            several.sort(key=lambda group: not _counted(group))
+        groups[name] = several[0]
+    return groups
+
+
+def _name(group: zarr.Group) -> str:
+    return str(group.attrs["name"])
+
+
+class _Counted(NamedTuple):
+    """Where the counts of a scene are, and of which pixels, as far as all models have the same."""
+
+    position: int
+    pixels: bytes
+
+
+def _counted(group: zarr.Group) -> dict[str, _Counted]:
+    """Find the scenes whose counts are there."""
+    if "counted" not in group:  # a run died before it had made the arrays
+        return {}
+    marks = np.asarray(group["counted"][...])[:, : MARK_BYTES // 2]  # type: ignore[index]
     scenes: list[str] = group.attrs["scenes"]  # type: ignore[assignment]
-    return {scene: position for position, scene in enumerate(scenes[: len(written)]) if written[position]}
+    return {
+        scene: _Counted(position, mark.tobytes())
+        for position, (scene, mark) in enumerate(zip(scenes, marks, strict=False))
+        if mark.any()
+    }
+
+
+def _check_same_pixels(counted: Mapping[str, Mapping[str, _Counted]], scenes: Sequence[str]) -> None:
+    first, *others = counted
+    for other in others:
+        if differing := [scene for scene in scenes if counted[first][scene].pixels != counted[other][scene].pixels]:
+            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+            raise CatalogueError(
+                f"{first} and {other} were scored on different pixels or masks of {', '.join(differing[:3])}{more}: "
+                "they cannot be compared; score both again on the same store into these scores"
+            )
