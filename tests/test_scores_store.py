@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from zarr.storage import LocalStore, WrapperStore
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import LABELS, UNLABELLED
 from s2cmc_zarr.scoring.kept_model import KeptModel, marks_of
-from s2cmc_zarr.scoring.kept_scores import check_or_make, open_scores
+from s2cmc_zarr.scoring.kept_scores import check_or_make, open_scores, write_scenes
 from s2cmc_zarr.scoring.models import BraatenCohenYang, Prediction, as_model
 from s2cmc_zarr.scoring.scene_scores import OUTPUTS, SceneTruth
 from s2cmc_zarr.scoring.scores import score
@@ -266,6 +267,28 @@ def test_wherever_writing_ends_counts_are_of_the_pixels_that_they_are_marked_wit
         if ended[-1:] != [steps]:
             break
     assert len(ended) == 2 + len(OUTPUTS) + 1 + 2 * keep
+
+
+def test_wherever_preparing_ends_the_store_can_be_read_and_scored_into(tmp_path: Path) -> None:
+    model, more = Counting("one", []), digested(3)
+    score(more.isel(scene=[0, 1]), model, store=tmp_path / "first").compute()
+    expected = open_scores(tmp_path / "first")
+    for steps in itertools.count(step=3):
+        url = shutil.copytree(tmp_path / "first", tmp_path / str(steps))
+        dying = Dying(LocalStore(url))
+        dying.left = steps
+        try:
+            write_scenes(dying, more)
+            for other in (model, Counting("other", [])):
+                KeptModel.prepare(dying, other, marks_of(other, more), (16, 16))
+        except DeadError:
+            xr.testing.assert_identical(open_scores(url, ["one"]), expected)
+            if steps % 15 == 0:
+                found = score(more, [model, Counting("other", [])], store=url).compute()
+                xr.testing.assert_equal(open_scores(url)["confusion"], found["confusion"])
+            continue
+        break
+    assert steps > 30
 
 
 def test_refusals(url: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -14,14 +15,15 @@ from zarr.abc.store import Store
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.scene_scores import COORDS, OUTPUTS, describe
-from s2cmc_zarr.store.objects import ROOT, connect, get_json, list_names, put_json
+from s2cmc_zarr.store.objects import ROOT, connect, delete_folder, get_json, list_names, put_json
 
 SCORES_VERSION: Final = 2
 """Of what is counted, and how it is kept: another version needs another store."""
 MARK_BYTES: Final = 64
 """Of the mark that tells of which pixels the counts of a scene are; its first half is the same for all models."""
 MODELS_GROUP: Final = "models"
-SCENES_GROUP: Final = "scenes"
+_SCENES: Final = "scenes-"
+"""Beginning of the name of the group of what is known of scenes; the root says which one it is."""
 
 
 def is_scores(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> bool:
@@ -104,13 +106,13 @@ def check_or_make(store: Store, url: str | os.PathLike[str]) -> None:
     if version is None:
         if list_names(store, ""):
             raise CatalogueError(f"{url} is something else than a store of scores; choose another place")
-        put_json(
-            store, ROOT, {"attributes": {"scores_version": SCORES_VERSION}, "zarr_format": 3, "node_type": "group"}
-        )
+        _put_root(store, None)
 
 
 def write_scenes(store: Store, ds: xr.Dataset) -> None:
     """Keep what is known of scenes, so that kept scores can be grouped without the catalogue.
+
+    It goes into a new group; where that ends early, the old one is still there.
 
     Raises
     ------
@@ -137,13 +139,19 @@ def write_scenes(store: Store, ds: xr.Dataset) -> None:
         # Fixed-width strings have no Zarr v3 specification; variable-length ones do.
         if variable.dtype.kind == "U":
             new = new.assign({name: xr.Variable(variable.dims, variable.values.astype(object), variable.attrs)})
-    new.drop_encoding().to_zarr(store, group=SCENES_GROUP, mode="w", zarr_format=3, consolidated=False)
+    group = f"{_SCENES}{uuid.uuid4().hex}"
+    new.drop_encoding().to_zarr(store, group=group, mode="w", zarr_format=3, consolidated=False)
+    _put_root(store, group)
+    for name in list_names(store, ""):
+        if name.startswith(_SCENES) and name != group:
+            delete_folder(store, name)
 
 
 def _read_scenes(store: Store) -> xr.Dataset | None:
-    if get_json(store, f"{SCENES_GROUP}/{ROOT}") is None:
+    group = _root(store).get("scenes")
+    if group is None:
         return None
-    with xr.open_zarr(store, group=SCENES_GROUP, chunks=None, consolidated=False) as opened:
+    with xr.open_zarr(store, group=group, chunks=None, consolidated=False) as opened:
         scenes = opened.load()
     for name, variable in scenes.variables.items():
         if variable.dtype.kind in "OT":
@@ -153,8 +161,18 @@ def _read_scenes(store: Store) -> xr.Dataset | None:
     return known
 
 
+def _root(store: Store) -> Mapping[str, Any]:
+    attributes: Mapping[str, Any] = (get_json(store, ROOT) or {}).get("attributes", {})
+    return attributes
+
+
+def _put_root(store: Store, scenes: str | None) -> None:
+    attributes = {"scores_version": SCORES_VERSION, "scenes": scenes}
+    put_json(store, ROOT, {"attributes": attributes, "zarr_format": 3, "node_type": "group"})
+
+
 def _version(store: Store) -> int | None:
-    version: int | None = (get_json(store, ROOT) or {}).get("attributes", {}).get("scores_version")
+    version: int | None = _root(store).get("scores_version")
     if version is not None and version != SCORES_VERSION:
         raise CatalogueError(
             f"the store has scores of version {version}, this version of s2cmc-zarr knows {SCORES_VERSION}; "
