@@ -11,8 +11,8 @@ import datetime
 import email.utils
 import functools
 import http.client
+import math
 import os
-import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 import aiohttp
 import tenacity
 
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.errors import CatalogueError, redact
 
 RETRY_VARIABLE: Final = "S2CMC_RETRY_SECONDS"
 """Environment variable: for how long transient errors are tried again; 0 is not at all, the default is 60."""
@@ -44,7 +44,6 @@ _TRANSIENT: Final = (
 )
 _LONGEST_WAIT: Final = 600
 """Seconds that a server may ask to wait before the next request."""
-_QUERY: Final = re.compile(r"\?[^\s\"']*")
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -61,9 +60,12 @@ def retry_seconds() -> float:
     """For how long transient errors are tried again, in seconds; see `RETRY_VARIABLE`."""
     text = os.environ.get(RETRY_VARIABLE, "60")
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        raise CatalogueError(f"{RETRY_VARIABLE} is {text!r}, expected a number of seconds") from None
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise CatalogueError(f"{RETRY_VARIABLE} is {text!r}, expected a number of seconds from 0, such as 60")
+    return seconds
 
 
 def attempt(
@@ -147,7 +149,7 @@ def explain(error: BaseException) -> str:
         return "no answer in time" + _persistence(error)
     # obstore tells how it tried, then why that failed, then the body of the answer.
     reason = str(error).partition("\n")[0].rpartition(" - ")[2].partition(": <")[0]
-    return (_QUERY.sub("", reason) or kind) + _persistence(error)
+    return (redact(reason) or kind) + _persistence(error)
 
 
 def _policy() -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +16,13 @@ from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.retrying import StorageError, attempt, status_of
+from s2cmc_zarr.errors import PASSWORD, CatalogueError
+from s2cmc_zarr.retrying import StorageError, attempt, explain, status_of
 
 SILENCE_SECONDS: Final = 30
 """A connection on which nothing arrives for so long has failed."""
 
 _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
-_PASSWORD: Final = re.compile(r"://[^/@\[]*:(?!\d+(/|$))[^@]*@")
-"""What is between the first colon and the @, unless that is a port and the @ stands in the path."""
 
 
 def open_file_system(
@@ -37,17 +36,34 @@ def open_file_system(
         If there is no such file system, its package is not installed, or the URL contains a password or no host.
     """
     options = file_system_options(url, storage_options)
-    try:
+    with connecting(url):
         parts = urlsplit(url)
         parts.port  # noqa: B018  # raises ValueError
-        if parts.scheme in ("http", "https") and not parts.hostname:
-            raise ValueError("names no host")
+        if parts.scheme in ("http", "https"):
+            if not parts.hostname:
+                raise ValueError("names no host")
+            if parts.query:
+                raise ValueError("has a query, expected the URL of a folder; a signature for one file opens no others")
         fs, path = fsspec.url_to_fs(url, **options)
+    return fs, path
+
+
+@contextlib.contextmanager
+def connecting(url: str) -> Iterator[None]:
+    """Make one `CatalogueError` of whatever fails while the file system of a URL is opened.
+
+    Of chained URLs, such as ``zip::https://…``, the outer ones are read then.
+    """
+    try:
+        yield
+    except CatalogueError:
+        raise
     except ImportError as error:
         raise CatalogueError(missing_package(url, error)) from None
-    except (ValueError, TypeError) as error:
+    except (OSError, aiohttp.ClientError) as error:
+        raise StorageError(f"cannot read {url}: {explain(error)}") from None
+    except (ValueError, TypeError, zipfile.BadZipFile) as error:
         raise CatalogueError(f"{url}: {error}") from None
-    return fs, path
 
 
 def file_system_options(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -56,7 +72,7 @@ def file_system_options(url: str, storage_options: Mapping[str, Any] | None) -> 
     Listings are not kept: other processes write to the same store. botocore does not retry, since `attempt` does.
     Of an HTTP connection not the length is bounded but the silence, and proxies of the environment are used.
     """
-    if _PASSWORD.search(url):
+    if PASSWORD.search(url):
         raise CatalogueError("the URL contains a password, which would appear in messages; use storage options instead")
     options = dict(storage_options or {})
     protocol = url.partition("://")[0]
@@ -209,6 +225,8 @@ async def _get_range(fs: HTTPFileSystem, url: str, start: int, end: int) -> byte
 def _info(fs: fsspec.AbstractFileSystem, path: str) -> Mapping[str, Any]:
     try:
         info: Mapping[str, Any] = fs.info(path)
+    except NotADirectoryError:  # below what is a file, such as a zip
+        raise FileNotFoundError(path) from None
     except FileNotFoundError as error:
         # fsspec takes every failure of an HTTP request for an absent file.
         if isinstance(error.__cause__, Exception) and status_of(error.__cause__) not in (404, 410):

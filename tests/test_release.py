@@ -17,7 +17,16 @@ import xarray as xr
 from PIL import Image
 
 from releases import PlainRelease, footprint, npy, one_hot
-from s2cmc_zarr import CatalogueError, DefectError, DefectWarning, open_release
+from s2cmc_zarr import (
+    CatalogueError,
+    DefectError,
+    DefectWarning,
+    convert,
+    export_zip,
+    open_catalogue,
+    open_release,
+    open_store,
+)
 from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.schema import ATTRIBUTES, BAND_NAMES, DIMS, DTYPES, LABELS, TAGS
 
@@ -82,7 +91,10 @@ def test_the_backend_opens_and_indexes_lazily(plain: PlainRelease, tmp_path: Pat
     assert (ds["reflectance"].isel(scene=-1, x=-1).values == expected[-1, ..., -1]).all()
     assert xr.open_dataset(folder)["mask"].shape == (5, 32, 32), "the backend is guessed"
     assert "mask" not in xr.open_dataset(folder, engine="s2cmc", drop_variables="mask")
-    assert xr.open_dataset(folder, engine="s2cmc", chunks={})["mask"].variable.chunksizes["scene"] == (1,) * 5
+    chunked = xr.open_dataset(folder, engine="s2cmc", chunks={})
+    xr.testing.assert_identical(chunked, open_release(folder))
+    for name in DIMS:
+        assert chunked[name].chunks == open_release(folder)[name].chunks
 
 
 def test_what_is_read_is_only_what_is_asked_for(plain: PlainRelease, tmp_path: Path) -> None:
@@ -475,6 +487,28 @@ def test_what_is_no_file_is_not_read(plain: PlainRelease, tmp_path: Path) -> Non
 def test_places_that_are_none(source: str, message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
         open_release(source)
+
+
+@pytest.mark.parametrize("prefix", ["", "file://", "zip::", "zip::file://"])
+def test_an_exported_store_is_no_release_but_part_of_the_catalogue(
+    plain: PlainRelease, tmp_path: Path, prefix: str
+) -> None:
+    convert(plain.write(tmp_path / "R"), tmp_path / "S.zarr")
+    path = export_zip(tmp_path / "S.zarr", tmp_path / "S.zarr.zip")
+    xr.testing.assert_identical(open_catalogue(f"{prefix}{path}").load(), open_store(tmp_path / "S.zarr").load())
+    with pytest.raises(CatalogueError, match=r"no classification_tags\.csv there"):
+        open_release(f"{prefix}{path}")
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), (b"text", "not a zip file")])
+@pytest.mark.parametrize("function", [open_catalogue, open_store, open_release])
+def test_a_chained_url_of_what_is_no_zip(
+    tmp_path: Path, content: bytes | None, message: str, function: Callable[[str], xr.Dataset]
+) -> None:
+    if content:
+        (tmp_path / "S.zarr.zip").write_bytes(content)
+    with pytest.raises(CatalogueError, match=message):
+        function(f"zip::{tmp_path}/S.zarr.zip")
 
 
 def test_elsewhere_there_is_no_release(tmp_path: Path) -> None:

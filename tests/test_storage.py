@@ -211,9 +211,11 @@ def test_what_does_not_pass_is_named(web: Served, release: Path, s3: S3Server, r
         ds["reflectance"][2].load()
 
 
-def test_a_waiting_time_that_is_no_number(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(RETRY_VARIABLE, "long")
-    with pytest.raises(CatalogueError, match="S2CMC_RETRY_SECONDS is 'long', expected a number of seconds"):
+@pytest.mark.parametrize("value", ["long", "", "nan", "inf", "-inf", "-1"])
+def test_a_waiting_time_that_is_none(release: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(RETRY_VARIABLE, value)
+    message = f"S2CMC_RETRY_SECONDS is '{value}', expected a number of seconds from 0, such as 60"
+    with pytest.raises(CatalogueError, match=message):
         open_release(release)
 
 

@@ -23,6 +23,7 @@ from s2cmc_zarr.cli.options import (
     errors,
     parse_options,
 )
+from s2cmc_zarr.errors import redact
 from s2cmc_zarr.schema import SCENE_SIZE
 
 commands = typer.Typer(no_args_is_help=True, context_settings=CONTEXT)
@@ -130,7 +131,7 @@ def convert(
     except KeyboardInterrupt:
         errors.print("Interrupted: the store is incomplete; run the command again to go on.")
         raise typer.Exit(130) from None
-    print_conversion(done, store)
+    print_conversion(done, redact(store))
 
 
 @commands.command(epilog="Example: s2cmc verify catalogue.zarr --source release/")
@@ -156,7 +157,7 @@ def verify(
             storage_options=parse_options(storage_options),
             source_storage_options=parse_options(source_storage_options),
         )
-    print_verification(found, store, source)
+    print_verification(found, redact(store), source and redact(source))
     if not found.passed:
         raise typer.Exit(1)
 

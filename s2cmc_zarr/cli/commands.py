@@ -11,7 +11,7 @@ from rich.markup import escape
 import s2cmc_zarr
 from s2cmc_zarr.cli import analysis, catalogue, scoring
 from s2cmc_zarr.cli.options import CONTEXT, errors
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.errors import CatalogueError, redact
 
 app = typer.Typer(
     name="s2cmc",
@@ -42,7 +42,7 @@ def _common(
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     name = "warning" if category.__module__.startswith("s2cmc_zarr") else category.__name__
-    errors.print(f"[yellow]{name}:[/] {escape(str(message))}", highlight=False)
+    errors.print(f"[yellow]{name}:[/] {escape(redact(str(message)))}", highlight=False)
 
 
 def run() -> None:
@@ -51,5 +51,5 @@ def run() -> None:
     try:
         app()
     except (CatalogueError, OSError) as error:
-        errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+        errors.print(f"[red]error:[/] {escape(redact(str(error)))}", highlight=False)
         raise SystemExit(1) from None

@@ -85,6 +85,11 @@ def open_release(
     DefectError
         See `on_defect`.
 
+    Notes
+    -----
+    ``xarray.open_dataset(source, engine="s2cmc", chunks={})`` gives the same, with coordinates that Dask reads, too.
+    Without ``chunks`` there is no Dask: arrays are read as a whole, in one thread, when their values are asked for.
+
     Examples
     --------
     >>> ds = open_release("/data/cloud_mask_catalogue")  # doctest: +SKIP

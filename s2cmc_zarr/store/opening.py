@@ -152,7 +152,10 @@ def open_catalogue(
     on_defect: OnDefect = "raise",
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Open a store or a release, whichever is there; see `open_store` and, for `on_defect`, `open_release`."""
+    """Open a store, also one exported as a zip, or a release, whichever is there.
+
+    See `open_store` and, for `on_defect`, `open_release`.
+    """
     if is_release(os.fspath(url), storage_options):
         return open_release(url, on_defect=on_defect, storage_options=storage_options)
     return open_store(url, storage_options=storage_options)

@@ -11,9 +11,9 @@ from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteReque
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, WrapperStore
 
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.errors import redact
 from s2cmc_zarr.retrying import StorageError, attempt_async
-from s2cmc_zarr.storage import file_system_options, missing_package
+from s2cmc_zarr.storage import connecting, file_system_options
 from s2cmc_zarr.store.s3 import object_store
 
 _Arguments = ParamSpec("_Arguments")
@@ -46,17 +46,11 @@ class RemoteStore(WrapperStore[Store]):
         """
         options = file_system_options(url, storage_options)
         store: Store | None = None
-        try:
+        with connecting(url):
             if url.startswith(("s3://", "s3a://")):
                 store = object_store(url, storage_options or {}, read_only=read_only)
             if store is None:
                 store = FsspecStore.from_url(url, storage_options=options, read_only=read_only)
-        except ImportError as error:
-            raise CatalogueError(missing_package(url, error)) from None
-        except CatalogueError:
-            raise
-        except (ValueError, TypeError) as error:
-            raise CatalogueError(f"{url}: {error}") from None
         return cls(store, url)
 
     def _with_store(self, store: Store) -> RemoteStore:
@@ -66,7 +60,7 @@ class RemoteStore(WrapperStore[Store]):
         return self.url
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
+        return f"{type(self).__name__}({redact(self.url)!r})"
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """As `Store.get`; an answer longer than the range that was asked for is an error."""
