@@ -11,7 +11,7 @@ import distributed
 import pytest
 
 from releases import PlainRelease, npy
-from s2cmc_zarr import convert, verify
+from s2cmc_zarr import CatalogueError, IncompleteStoreWarning, convert, open_store, verify
 from test_convert import contents
 
 
@@ -62,3 +62,13 @@ def test_a_relative_path_is_that_of_the_one_who_asks(
     convert("release", "S.zarr")
     assert verify("S.zarr", "release").passed
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.usefixtures("processes")
+def test_what_workers_wrote_elsewhere_is_not_published(plain: PlainRelease, tmp_path: Path) -> None:
+    source = plain.write(tmp_path / "release")
+    url = "memory://test_cluster.zarr"  # the memory of each process
+    with pytest.raises(CatalogueError, match=f"what was written is not in {url}: {', '.join(plain.scenes)}. It stays"):
+        convert(source, url)
+    with pytest.warns(IncompleteStoreWarning, match="5 of 5 scenes are missing"):
+        open_store(url)

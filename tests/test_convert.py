@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import distributed
 import numpy as np
@@ -18,6 +21,8 @@ import pytest
 import xarray as xr
 import zarr
 from PIL import Image
+from zarr.abc.store import Store
+from zarr.storage import MemoryStore, WrapperStore
 
 from releases import PlainRelease, npy, one_hot
 from s2cmc_zarr import (
@@ -35,6 +40,8 @@ from s2cmc_zarr.schema import DIMS, SCHEMA_VERSION
 from s2cmc_zarr.store.claim import claim
 from s2cmc_zarr.store.objects import connect
 from s2cmc_zarr.store.planning import Plan, make_plan
+from s2cmc_zarr.store.preparation import prepare
+from s2cmc_zarr.store.records import Record, read_records, write_record
 
 
 def contents(store: Path) -> dict[str, bytes]:
@@ -574,3 +581,48 @@ def test_defects_of_scenes_that_are_not_chosen_do_not_matter(
     with pytest.raises(DefectError, match=r"^\d scene\(s\)") as caught:
         convert(source, tmp_path / "other.zarr")
     assert "unknown" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("complete", "loss"),
+    [(True, "shard"), (True, "second mask"), (False, "shard"), (False, "second mask"), (False, "cut short")],
+)
+def test_a_scene_whose_shard_was_lost_is_converted_again(
+    plain: PlainRelease, store: Path, complete: bool, loss: str
+) -> None:
+    expected, source = contents(store), store.parent / "release"
+    if not complete:
+        shutil.rmtree(store)
+        convert(source, store, scenes=plain.scenes[1:4])
+        # As far as a run comes that adds the others and dies before it writes one.
+        prepare(make_plan(Release.open(str(source)), connect(store, read_only=False)))
+    kept = {True: 4, False: 2}[complete]
+    names = {"shard": "reflectance/c/{}/0/0/0", "second mask": "alt_mask/c/{}/0/0", "cut short": "mask/c/{}/0/0"}
+    path = store / names[loss].format(3)
+    if loss == "cut short":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path.unlink()
+    done = convert(source, store)
+    assert plain.scenes[3] in done.written
+    assert done.kept == kept
+    assert contents(store) == expected
+
+
+def test_records_are_read_many_at_a_time() -> None:
+    class Slow(WrapperStore[Store]):
+        now = most = 0
+
+        async def get(self, *args: Any, **kwargs: Any) -> Any:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0.01)
+            self.now -= 1
+            return await self._store.get(*args, **kwargs)
+
+    slow = Slow(MemoryStore())
+    records = {f"scene{number:03}": Record(True, number) for number in range(100)}
+    for scene, record in records.items():
+        write_record(slow, scene, record)
+    assert read_records(slow) == records
+    assert 10 < slow.most < 100

@@ -15,7 +15,7 @@ import xarray as xr
 from dask.delayed import delayed
 from zarr.abc.store import Store
 
-from s2cmc_zarr.errors import DefectError
+from s2cmc_zarr.errors import CatalogueError, DefectError
 from s2cmc_zarr.progress import compute
 from s2cmc_zarr.release.catalogue import OnDefect, Release
 from s2cmc_zarr.release.dataset import read_scene
@@ -33,13 +33,17 @@ from s2cmc_zarr.store.records import (
     Record,
     delete_records,
     has_records,
+    read_records,
     record_coordinates,
     record_names,
+    with_shards,
     write_record,
 )
 from s2cmc_zarr.store.shards import write_shard
 
 _ROWS = 16
+_MOST = 10
+"""Scenes that a message names."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +182,23 @@ def carry_out(plan: Plan, *, progress: bool = False) -> Conversion:
             "what is damaged: on_defect='skip' or 'mark' with overwrite=True (--on-defect skip --overwrite)"
         ) from None
     written = dict(zip(plan.pending, done, strict=True))
+    _check_written(plan.store, plan.records | written)
     dataset = record_coordinates(plan.dataset, plan.records | written)
     layout.update_coordinates(plan.store, dataset, record_names(dataset))
     layout.publish(plan.store, dataset)
     delete_records(plan.store)
     return _summary(plan, dataset, tuple(scene for scene, record in written.items() if record.converted))
+
+
+def _check_written(store: Store, records: Mapping[str, Record]) -> None:
+    """Refuse to publish what is not there: a worker may have another file system under the same path."""
+    found = with_shards(store, read_records(store))
+    if lost := [scene for scene, record in records.items() if found.get(scene) != record]:
+        more = f" and {len(lost) - _MOST} more" if len(lost) > _MOST else ""
+        raise CatalogueError(
+            f"what was written is not in {store}: {', '.join(lost[:_MOST])}{more}. It stays incomplete. Let all "
+            "workers see the same place under that path or URL, then run the same command again"
+        )
 
 
 @dataclass(frozen=True)
@@ -223,10 +239,12 @@ def write_scene(target: Target, scene: str, position: int) -> Record:
         write_record(target.store, scene, record)
         return record
     with naming(scene):
-        for variable, array in values.items():
-            write_shard(target.store, variable, position, array, target.encodings[variable])
+        sizes = {
+            variable: write_shard(target.store, variable, position, array, target.encodings[variable])
+            for variable, array in values.items()
+        }
     counts = count_labels(values["mask"]).tolist() if "mask" in values else [0, 0, 0]
-    record = Record(True, position, counts, digests, packing_error=packing_error)
+    record = Record(True, position, counts, digests, packing_error=packing_error, sizes=sizes)
     write_record(target.store, scene, record)
     return record
 

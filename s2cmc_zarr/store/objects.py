@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import uuid
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.store.remote import RemoteStore
 
 ROOT = "zarr.json"
+_AT_ONCE = 32
+"""Requests for small objects."""
 
 
 def connect(
@@ -65,8 +68,27 @@ def _open_zip(path: Path) -> ZipStore:
 
 def get_json(store: Store, key: str) -> dict[str, Any] | None:
     """Read an object as JSON; None if there is none, or if it is no JSON object, as one that was cut short."""
+    return sync(_get_json(store, key))
+
+
+def get_all_json(store: Store, keys: Iterable[str]) -> list[dict[str, Any] | None]:
+    """Read objects as JSON, many at once; see `get_json`."""
+
+    async def get_all() -> list[dict[str, Any] | None]:
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def get(key: str) -> dict[str, Any] | None:
+            async with limit:
+                return await _get_json(store, key)
+
+        return await asyncio.gather(*map(get, keys))
+
+    return sync(get_all())
+
+
+async def _get_json(store: Store, key: str) -> dict[str, Any] | None:
     try:
-        buffer = sync(store.get(key, prototype=default_buffer_prototype()))
+        buffer = await store.get(key, prototype=default_buffer_prototype())
     except FileNotFoundError:  # a folder that does not exist, opened for reading
         return None
     if buffer is None:
@@ -154,6 +176,20 @@ def list_names(store: Store, prefix: str) -> list[str]:
         return sorted(sync(collect()))
     except FileNotFoundError:
         return []
+
+
+def list_sizes(store: Store, prefix: str) -> dict[str, int]:
+    """Bytes of all objects below a prefix, by key."""
+    if isinstance(store, RemoteStore):
+        return sync(store.list_sizes(prefix))
+    if isinstance(store, ZipStore):
+        with zipfile.ZipFile(store.path) as archive:
+            return {member.filename: member.file_size for member in archive.infolist()}
+
+    async def collect() -> dict[str, int]:
+        return {key: await store.getsize(key) async for key in store.list_prefix(prefix)}
+
+    return sync(collect())
 
 
 def clear(store: Store, keep: Collection[str]) -> None:

@@ -19,7 +19,7 @@ from s2cmc_zarr.schema import ROOT_ATTRIBUTES
 from s2cmc_zarr.store.claim import is_claim_alone
 from s2cmc_zarr.store.opening import open_store, root_attributes
 from s2cmc_zarr.store.presets import PRESETS, PresetName
-from s2cmc_zarr.store.records import Record, read_records, records_of
+from s2cmc_zarr.store.records import Record, read_records, records_of, with_shards
 
 State: TypeAlias = Literal["absent", "incomplete", "complete"]
 
@@ -151,7 +151,7 @@ def make_plan(
         planned, records = found["planned_scenes"], read_records(store)
     if missing := np.setdiff1d(planned, wanted).tolist():
         raise CatalogueError(f"{store} has {len(missing)} scenes that the source lacks, the first is {missing[0]}")
-    done = {scene: record for scene, record in records.items() if record.converted}
+    done = with_shards(store, {scene: record for scene, record in records.items() if record.converted})
     return _plan(release, store, wanted, done, state, preset, packed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,8 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from s2cmc_zarr.schema import ATTRIBUTES, DIMS, LABELS
-from s2cmc_zarr.store.objects import delete, get_json, list_names, put_json
+from s2cmc_zarr.store.objects import delete, get_all_json, list_names, list_sizes, put_json
+from s2cmc_zarr.store.shards import shard_key
 
 _PREFIX: Final = "converted/records"
 """Below an array, where Zarr does not look for members of the hierarchy."""
@@ -35,6 +36,8 @@ class Record:
         What was found to be wrong while converting it.
     packing_error : float
         Largest error that packing made.
+    sizes : dict of str to int
+        Bytes of the shard of each of its arrays.
     """
 
     converted: bool = False
@@ -43,6 +46,7 @@ class Record:
     sha256: dict[str, str] = field(default_factory=dict)
     defects: list[str] = field(default_factory=list)
     packing_error: float = 0.0
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 def write_record(store: Store, scene: str, record: Record) -> None:
@@ -52,11 +56,32 @@ def write_record(store: Store, scene: str, record: Record) -> None:
 
 def read_records(store: Store) -> dict[str, Record]:
     """Read the records of an unfinished store by scene id; one that was cut short counts as absent."""
-    records = {}
-    for name in list_names(store, _PREFIX):
-        if name.endswith(".json") and (document := get_json(store, f"{_PREFIX}/{name}")) is not None:
-            records[name.removesuffix(".json")] = Record(**document)
-    return records
+    names = [name for name in list_names(store, _PREFIX) if name.endswith(".json")]
+    documents = get_all_json(store, [f"{_PREFIX}/{name}" for name in names])
+    return {
+        name.removesuffix(".json"): Record(**document)
+        for name, document in zip(names, documents, strict=True)
+        if document is not None
+    }
+
+
+def with_shards(store: Store, records: Mapping[str, Record]) -> dict[str, Record]:
+    """Give the records of which all shards are in the store, with the sizes that they say.
+
+    Of a record without sizes, as the coordinates of a complete store give it, shards have to be there, and it gets
+    theirs. Only listings are read.
+    """
+    variables = {variable for record in records.values() for variable in record.sha256}
+    listed = {variable: list_sizes(store, f"{variable}/c") for variable in variables}
+    found = {}
+    for scene, record in records.items():
+        sizes = {
+            variable: listed[variable].get(shard_key(variable, record.position, len(DIMS[variable])), -1)
+            for variable in record.sha256
+        }
+        if -1 not in sizes.values() and record.sizes in ({}, sizes):
+            found[scene] = replace(record, sizes=sizes)
+    return found
 
 
 def has_records(store: Store) -> bool:

@@ -30,8 +30,8 @@ def shard_key(name: str, position: int, ndim: int) -> str:
     return "/".join([name, "c", str(position), *["0"] * (ndim - 1)])
 
 
-def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any], encoding: Encoding) -> None:
-    """Write one scene of an array, replacing what is there.
+def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any], encoding: Encoding) -> int:
+    """Write one scene of an array, replacing what is there, and give the size of the shard in bytes.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ def write_shard(store: Store, name: str, position: int, values: npt.NDArray[Any]
     fill_value = packing.FILL_VALUE if values.dtype == packing.DTYPE else FILL_VALUES[name]
     shard = encode_shard(values, encoding, fill_value)
     put_parts(store, shard_key(name, position, values.ndim + 1), shard)
+    return sum(map(len, shard))
 
 
 def encode_shard(values: npt.NDArray[Any], encoding: Encoding, fill_value: float) -> list[bytes]:
