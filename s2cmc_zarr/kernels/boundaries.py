@@ -31,8 +31,8 @@ def distance_classes(mask: Mask) -> npt.NDArray[np.uint8]:
         uint8, shape (y, x): position in `DISTANCE_EDGES`, the last one also where there is no other class; 255 where
         the pixel is unlabelled.
     """
-    from s2cmc_zarr.kernels.compiled_masks import distance_limits_passed
+    from s2cmc_zarr.kernels.compiled_distances import distance_limits_passed
 
-    limits = np.square(np.array(DISTANCE_EDGES[1:], dtype=np.int64) + 1)
+    limits = np.square(np.array(DISTANCE_EDGES[1:], dtype=np.uint16) + 1)
     classes: npt.NDArray[np.uint8] = distance_limits_passed(np.ascontiguousarray(mask), limits)
     return classes

@@ -67,11 +67,11 @@ def count_probabilities(truth: _Array, probability: _Array, edges: _Array) -> tu
     count, total = np.zeros((_CLASSES + 1, bins), np.int64), np.zeros((_CLASSES + 1, bins))
     square, smallest, largest = np.zeros(_CLASSES + 1), np.inf, -np.inf
     for index in range(truth.size):
-        value = np.float64(probability[index])
-        if np.isnan(value):
+        given = np.float64(probability[index])
+        if np.isnan(given):
             continue
-        smallest, largest = min(smallest, value), max(largest, value)
-        value, row = min(max(value, 0.0), 1.0), min(truth[index], _CLASSES)
+        smallest, largest = min(smallest, given), max(largest, given)
+        value, row = min(max(given, 0.0), 1.0), min(truth[index], _CLASSES)
         # The product is rounded, so that a value next to an edge may come out on its other side.
         position = min(int(value * bins), bins - 1)
         position -= value < edges[position] and position > 0
@@ -97,64 +97,3 @@ def boundary_lengths(mask: _Array) -> _Array:
                     lengths[value] += 1
                     lengths[other] += 1
     return lengths[:_CLASSES]
-
-
-@compiled()
-def distance_limits_passed(mask: _Array, limits: _Array) -> _Array:
-    """Count for each pixel the limits that its squared distance to the nearest pixel of another class reaches.
-
-    First the distance along the column, then the smallest sum of squares along the row; neither is followed beyond the
-    last limit.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray
-        uint8, shape (y, x).
-    limits : numpy.ndarray
-        Increasing squares of distances between centres, in pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (y, x); 255 where unlabelled.
-    """
-    rows, columns = mask.shape
-    last = limits[-1]
-    reach = np.int64(np.ceil(np.sqrt(last)))
-    near = np.empty((_CLASSES, rows, columns), np.uint8)  # to the nearest pixel of another class in the column
-    for label in range(_CLASSES):
-        for step in range(rows):
-            for column in range(columns):
-                value = mask[step, column]
-                above = near[label, step - 1, column] + 1 if step else reach
-                near[label, step, column] = 0 if value != label and value != UNLABELLED else min(above, reach)
-        for row in range(rows - 2, -1, -1):
-            for column in range(columns):
-                below = near[label, row + 1, column] + 1
-                near[label, row, column] = min(near[label, row, column], below)
-    result = np.empty((rows, columns), np.uint8)
-    far = np.empty(_CLASSES, np.bool_)
-    for row in range(rows):
-        for label in range(_CLASSES):
-            far[label] = near[label, row].min() == reach
-        for column in range(columns):
-            label = mask[row, column]
-            if label == UNLABELLED:
-                result[row, column] = UNLABELLED
-                continue
-            if far[label]:
-                result[row, column] = limits.size
-                continue
-            line = near[label, row]
-            square = min(np.int64(line[column]) ** 2, last)
-            across = 1
-            while across * across < square:
-                for other in (column - across, column + across):
-                    if 0 <= other < columns:
-                        square = min(square, across * across + np.int64(line[other]) ** 2)
-                across += 1
-            passed = 0
-            while passed < limits.size and square >= limits[passed]:
-                passed += 1
-            result[row, column] = passed
-    return result
