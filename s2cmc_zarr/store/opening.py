@@ -18,6 +18,7 @@ from s2cmc_zarr.release.backend import is_release, open_release
 from s2cmc_zarr.release.catalogue import OnDefect
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, DTYPES, SCHEMA_VERSION
+from s2cmc_zarr.storage import surroundings
 from s2cmc_zarr.store.objects import ROOT, connect, exists, get_json
 from s2cmc_zarr.store.reading import ShardArray, codec_of
 from s2cmc_zarr.store.records import read_records, record_coordinates
@@ -80,7 +81,8 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     store = url if isinstance(url, Store) else connect(url, storage_options)
     attributes = root_attributes(store)
     if attributes is None:
-        raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert")
+        near = "" if isinstance(url, Store) else surroundings(os.fspath(url))
+        raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert{near}")
     complete = attributes["conversion"] == "complete"
     laid_out = complete or bool(attributes.get("laid_out"))
     if laid_out:
