@@ -50,7 +50,7 @@ def download(
     try:
         done = s2cmc_zarr.download(
             directory,
-            only=only,
+            only=None if only is None else only.replace(",", " ").split(),
             url=url,
             overwrite=overwrite,
             progress=bar(quiet),
@@ -118,7 +118,7 @@ def convert(
                 source,
                 store,
                 scenes=scenes,
-                bands=bands,
+                bands=None if bands is None else bands.replace(",", " ").split(),
                 on_defect=on_defect,
                 preset=preset,
                 packed=packed,

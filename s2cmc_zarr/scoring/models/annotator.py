@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import LABELS
-from s2cmc_zarr.scoring.models.prediction import Pixels, Prediction, checked_mask, digest_of
+from s2cmc_zarr.scoring.models.content import digest_of
+from s2cmc_zarr.scoring.models.prediction import Pixels, Prediction, checked_mask
 
 
 @dataclass(frozen=True)

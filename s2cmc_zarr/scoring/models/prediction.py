@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from dask.base import tokenize
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.pixels import count_values, has_data
 from s2cmc_zarr.schema import LABELS, UNLABELLED
+from s2cmc_zarr.scoring.models.content import digest_of
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
 MaskFunction: TypeAlias = Callable[[Pixels], npt.NDArray[Any]]
@@ -163,7 +161,7 @@ class FunctionModel:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the object, its source and the labels; not over what it calls."""
+        """SHA-256 over what the function is made of, see `digest_of`, and the labels."""
         return digest_of(self.function, *self.labels)
 
     def __call__(self, reflectance: Pixels) -> npt.NDArray[np.uint8]:
@@ -177,26 +175,3 @@ class FunctionModel:
     def predict_scene(self, scene: str, **arrays: npt.NDArray[Any]) -> Prediction:  # noqa: ARG002  every model's
         """Predict from the scene's reflectance; see `Model`."""
         return Prediction(self(arrays["reflectance"]))
-
-
-def digest_of(thing: object, *parts: str) -> str:
-    """Compute the SHA-256 over the values of an object, the source of its class or function, and further strings.
-
-    Parameters
-    ----------
-    thing : object
-        Picklable.
-    *parts : str
-        Whatever else matters.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
-    code = thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
-    try:
-        source = inspect.getsource(code)
-    except (OSError, TypeError):  # typed in a terminal, or compiled
-        source = ""
-    return hashlib.sha256("\0".join([tokenize(thing), source, *parts]).encode()).hexdigest()
