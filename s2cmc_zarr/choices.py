@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
 OnDefect: TypeAlias = Literal["raise", "skip", "mark"]
@@ -38,3 +39,11 @@ TABLE_NAMES: Final = (
 )
 """Tables of statistics."""
 DEFAULT_TABLES: Final = ("balance", "means")
+
+
+def split_names(names: str | Iterable[str]) -> list[str]:
+    """Give names as a list: those of an iterable, or of a text in which commas or white space separate them."""
+    if isinstance(names, str):
+        return names.replace(",", " ").split()
+    # Of an array of xarray, what is iterated are arrays of one name.
+    return [str(getattr(name, "values", name)) for name in names]

@@ -18,10 +18,11 @@ def redact(text: str) -> str:
     return _QUERY.sub(r"\1?…", PASSWORD.sub(r"\1:…@", text))
 
 
-def suggestion(word: str, choices: Iterable[str]) -> str:
+def suggestion(word: str, choices: Iterable[object]) -> str:
     """Give the end of a sentence that asks whether one of the choices was meant; empty if none is like the word."""
-    close = difflib.get_close_matches(word, [str(choice) for choice in choices], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    by_lower = {str(choice).lower(): str(choice) for choice in choices}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 class _Discreet(Exception):  # noqa: N818  # the base of warnings, too

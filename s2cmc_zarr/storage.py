@@ -16,12 +16,14 @@ from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from s2cmc_zarr.errors import PASSWORD, CatalogueError
+from s2cmc_zarr.errors import PASSWORD, CatalogueError, suggestion
 from s2cmc_zarr.retrying import StorageError, attempt, explain, status_of
 
 SILENCE_SECONDS: Final = 30
 """A connection on which nothing arrives for so long has failed."""
 
+_SHOWN: Final = 6
+"""Names in a folder that a message repeats."""
 _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
 
 
@@ -91,6 +93,23 @@ def missing_package(url: str, error: ImportError) -> str:
     if url.startswith(("s3://", "s3a://")):
         return f"{url}: S3 needs packages that are not installed; pip install 's2cmc-zarr[s3]'"
     return f"{url}: {error}"
+
+
+def surroundings(url: str) -> str:
+    """Say, as the end of a sentence, what is at a local path or was perhaps meant; nothing about other URLs."""
+    path = Path(url.removeprefix("file://"))
+    if "::" in url or "://" in str(path):
+        return ""
+    try:
+        if path.is_dir():
+            names = sorted(child.name for child in path.iterdir())
+            shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+            return f"; in it are {shown}" if names else "; it is empty"
+        if path.exists():
+            return "; it is a file"
+        return "; there is no such path" + suggestion(str(path), map(str, path.parent.iterdir()))
+    except OSError:
+        return "; there is no such path"
 
 
 def read(fs: fsspec.AbstractFileSystem, path: str, start: int | None = None, end: int | None = None) -> bytes:

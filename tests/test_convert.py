@@ -556,6 +556,10 @@ def test_only_the_chosen_bands_are_converted(plain: PlainRelease, tmp_path: Path
         convert(source, store)
     with pytest.raises(CatalogueError, match="'B8' is no band; choose from: B01, B02"):
         convert(source, tmp_path / "other.zarr", bands=["B8"])
+    given: list[tuple[Any, list[str]]] = [("B02", ["B02"]), ("B8A, B02", ["B02", "B8A"]), (ds["band"], ["B02", "B08"])]
+    for bands, expected in given:
+        convert(source, tmp_path / "other.zarr", bands=bands, scenes=plain.scenes[:1], overwrite=True)
+        assert open_store(tmp_path / "other.zarr")["band"].values.tolist() == expected
 
 
 @pytest.mark.parametrize("on_defect", ["raise", "skip", "mark"])

@@ -103,8 +103,12 @@ def test_all_is_fetched_then_kept(server: Served, published: Path, tmp_path: Pat
 def test_some_files_only(server: Served, published: Path, tmp_path: Path) -> None:
     assert download(tmp_path / "r", only=["masks.zip"], url=server.url).fetched == ("masks.zip",)
     assert content(tmp_path / "r") == {"masks.zip": (published / "masks.zip").read_bytes()}
-    with pytest.raises(CatalogueError, match=r"'masks' is no file of the catalogue; choose from: .*masks\.zip"):
-        download(tmp_path / "r", only=["masks"], url=server.url)
+    assert download(tmp_path / "s", only="masks.zip, README.pdf", url=server.url).fetched == ("masks.zip", "README.pdf")
+    for only in ("masks", ["masks"]):
+        with pytest.raises(
+            CatalogueError, match=r"'masks' is no file .*; choose from: .*; did you mean 'masks\.zip'\?$"
+        ):
+            download(tmp_path / "r", only=only, url=server.url)
     with pytest.raises(CatalogueError, match="no files are named"):
         download(tmp_path / "r", only=[], url=server.url)
 

@@ -16,7 +16,7 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.kernels.bins import bin_edges
 from s2cmc_zarr.kernels.boundaries import distance_classes
 from s2cmc_zarr.kernels.confusion import confusion, confusion_by_distance
-from s2cmc_zarr.kernels.pixels import count_values, has_data
+from s2cmc_zarr.kernels.pixels import count_values, has_data, select_bands
 from s2cmc_zarr.kernels.statistics import PATCH_SIZES, distance_counts, patches, scene_statistics
 from s2cmc_zarr.schema import UNLABELLED
 from synthetic import reference
@@ -152,6 +152,28 @@ def test_has_data() -> None:
     reflectance = pixels.T[:, np.newaxis, :]
     assert has_data(reflectance).tolist() == [[False, False, False, True, True, True]]
     assert has_data(reflectance, every_band=True).tolist() == [[False, False, False, True, False, True]]
+
+
+@given(reflectances, st.lists(st.integers(0, 2), min_size=1, max_size=4), st.sampled_from([1.0, 10_000.0, 0.1]))
+def test_select_bands(reflectance: npt.NDArray[np.float32], bands: list[int], scale: float) -> None:
+    missing = ~has_data(reflectance) | ~np.isfinite(reflectance[bands]).all(axis=0)
+    expected = np.where(missing, np.float32(0), reflectance[bands])
+    strided = np.ascontiguousarray(reflectance.transpose(1, 2, 0)).transpose(2, 0, 1)
+    for layout in (reflectance, strided):
+        selected, found = select_bands(layout, bands, scale)
+        assert selected.dtype == np.float32
+        np.testing.assert_array_equal(selected, expected * np.float32(scale))
+        np.testing.assert_array_equal(np.zeros_like(missing) if found is None else found, missing)
+
+
+def test_select_bands_of_many_blocks() -> None:
+    reflectance = np.random.default_rng(0).random((4, 100, 97), dtype=np.float32)
+    reflectance[:, 60, 5:8], reflectance[2, 99, 96], reflectance[1, 0, 0] = 0, np.nan, np.inf
+    selected, missing = select_bands(reflectance, [2, 0])
+    assert missing is not None
+    assert np.argwhere(missing).tolist() == [[60, 5], [60, 6], [60, 7], [99, 96]]
+    np.testing.assert_array_equal(selected, np.where(missing, np.float32(0), reflectance[[2, 0]]))
+    assert select_bands(reflectance[:, :50], [0, 3])[1] is None
 
 
 @given(masks)

@@ -16,7 +16,7 @@ from xarray.core import indexing
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
-from s2cmc_zarr import CatalogueError, IncompleteStoreWarning, convert, export_zip, open_store
+from s2cmc_zarr import CatalogueError, DefectError, IncompleteStoreWarning, convert, export_zip, open_store
 from s2cmc_zarr.schema import DIMS, FILL_VALUES
 from s2cmc_zarr.store.presets import PRESETS, Encoding
 from s2cmc_zarr.store.reading import ShardArray, codec_of
@@ -59,14 +59,28 @@ def test_from_a_zip(store: Path, tmp_path: Path) -> None:
     assert_same_as_zarr(export_zip(store, tmp_path / "catalogue.zarr.zip"))
 
 
-def test_unwritten_scenes_are_fill_values(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_scene_whose_shard_is_missing_is_an_error(store: Path, tmp_path: Path, zipped: bool) -> None:
     copy = shutil.copytree(store, tmp_path / "catalogue.zarr")
+    scene = open_store(copy)["scene"].values[3]
     for name in ("reflectance", "mask"):
         shutil.rmtree(copy / name / "c" / "3")
-    assert_same_as_zarr(copy)
+    if zipped:
+        copy = Path(shutil.make_archive(str(tmp_path / "catalogue"), "zip", copy))
     found = open_store(copy)
-    assert found["reflectance"].isel(scene=3).isnull().all()
-    assert (found["mask"].isel(scene=3) == 255).all()
+    message = rf"{scene}: {{}}/c/3/0/0.* is missing, .* s2cmc verify .* s2cmc convert"
+    for name in ("reflectance", "mask"):
+        with pytest.raises(DefectError, match=message.format(name)):
+            found[name].isel(scene=3).compute()
+        with pytest.raises(DefectError, match=message.format(name)):
+            found[name].isel(scene=3, y=0, x=slice(5)).compute()
+        found[name].isel(scene=2).compute()
+
+
+def test_what_was_not_released_is_fill_values(store: Path) -> None:
+    found = open_store(store)["alt_mask"].isel(scene=~open_store(store)["has_alt_mask"].values)
+    assert found.sizes["scene"]
+    assert (found == 255).all()
 
 
 class Elsewhere(WrapperStore[Store]):

@@ -511,6 +511,22 @@ def test_a_chained_url_of_what_is_no_zip(
         function(f"zip::{tmp_path}/S.zarr.zip")
 
 
+def test_what_is_at_a_wrong_place_is_said(plain: PlainRelease, tmp_path: Path) -> None:
+    plain.write(tmp_path / "release")
+    (tmp_path / "empty").mkdir()
+    for function in (open_release, open_catalogue):
+        for place, message in {
+            "relaese": f"; there is no such path; did you mean '{tmp_path}/release'\\?",
+            "nowhere/x": "; there is no such path",
+            "empty": "; it is empty",
+            "": "; in it are empty, release",
+        }.items():
+            with pytest.raises(CatalogueError, match=f"{message}$"):
+                function(tmp_path / place)
+    with pytest.raises(CatalogueError, match=r"; there is no such path; did you mean '.*classification_tags\.csv'\?$"):
+        open_release(tmp_path / "release" / "clasification_tags.csv")
+
+
 def test_elsewhere_there_is_no_release(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"no classification_tags.csv there; expected the folder"):
         open_release(tmp_path)

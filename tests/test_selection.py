@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.selection import select_scenes
@@ -53,9 +57,89 @@ def test_ids_and_files_of_ids(table: pd.DataFrame, tmp_path: Path) -> None:
     expected = [table.index[number] for number in (3, 7, 500)]
     path = tmp_path / "ids.txt"
     path.write_text("\n".join(ids) + "\n")
-    for scenes in (ids, ids[::-1], ", ".join(ids), str(path)):
+    for scenes in (ids, ids[::-1], iter(ids), np.array(ids), ", ".join(ids), str(path), path):
         assert select_scenes(table, scenes) == expected
     assert select_scenes(table, ids[0]) == ids[:1]
+
+
+def test_a_file_of_ids_may_have_comments_and_blank_lines(table: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_text(
+        f"\n# chosen by hand: {table.index[9]}\r\n\r\n{table.index[7]}  # snow, ice\r\n\t{table.index[3]},\n#\n",
+        encoding="utf-8-sig",
+    )
+    assert select_scenes(table, path) == [table.index[number] for number in (3, 7)]
+    path.write_text("# nothing\n")
+    with pytest.raises(CatalogueError, match="no scenes are named"):
+        select_scenes(table, path)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_arrays_over_the_scenes(table: pd.DataFrame, named: bool) -> None:
+    expected = table.index[table["snow/ice"]].tolist()
+    chosen = table["snow/ice"].to_numpy()
+    coords = {"scene": table.index.to_numpy(dtype=str)} if named else {}
+    array = xr.DataArray(chosen, dims="scene", coords=coords)
+    for scenes in (array, array.chunk(scene=7), chosen, chosen.tolist()):
+        assert select_scenes(table, scenes) == expected
+    names = xr.DataArray(expected[::-1], dims="scene")
+    assert select_scenes(table, names) == expected
+    assert select_scenes(table, names[0]) == expected[-1:]
+
+
+def test_a_bool_array_with_names_is_matched_by_them(table: pd.DataFrame) -> None:
+    coords = {"scene": table.index.to_numpy(dtype=str)}
+    array = xr.DataArray(table["snow/ice"].to_numpy(), dims="scene", coords=coords)
+    expected = table.index[table["snow/ice"]].tolist()
+    assert select_scenes(table, array[::-1]) == expected
+    assert select_scenes(table, array[100:200]) == [scene for scene in expected if scene in table.index[100:200]]
+
+
+@pytest.mark.parametrize(
+    ("scenes", "message"),
+    [
+        (xr.DataArray([[True]], dims=("scene", "tag")), r"has the dims \('scene', 'tag'\), expected \('scene',\)"),
+        (np.array([True, False]), "has 2 values, expected one for each of 513"),
+        (np.zeros(513, dtype=bool), "no scenes are named"),
+        ([3, 4], "contains 3, expected ids, or true or false for each scene"),
+        (xr.DataArray([3, 4], dims="scene"), "contains 3, expected ids"),
+        ([b"S2A"], "contains b'S2A', expected ids"),
+    ],
+    ids=str,
+)
+def test_arrays_that_are_no_choice(table: pd.DataFrame, scenes: Any, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        select_scenes(table, scenes)
+
+
+def test_what_was_perhaps_meant_is_said(table: pd.DataFrame, tmp_path: Path) -> None:
+    scene = table.index[5]
+    (tmp_path / "chosen.txt").write_text(scene)
+    for scenes, meant in {
+        scene[:-1]: scene,
+        scene.replace("T0", "T1", 1): scene,
+        "snow": "snow/ice",
+        "open_watr and thin": "open_water",
+        "Difficulty > 3": "difficulty",
+        f"{tmp_path}/choosen.txt": f"{tmp_path}/chosen.txt",
+    }.items():
+        with pytest.raises(CatalogueError, match=f"; did you mean '{re.escape(meant)}'\\?$"):
+            select_scenes(table, scenes)
+    with pytest.raises(CatalogueError, match="name 'xyz' is not defined") as caught:
+        select_scenes(table, "xyz == 'red'")
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_path_that_is_no_file(table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("nowhere.txt", "./nowhere", "../nowhere", "/nowhere/ids", Path("nowhere")):
+        with pytest.raises(
+            CatalogueError, match=r"nowhere.* is no file, expected one with ids .*; there is no such path"
+        ):
+            select_scenes(table, path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(CatalogueError, match="folder is no file, expected one with ids of scenes; it is empty"):
+        select_scenes(table, Path("folder"))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +188,6 @@ def test_what_is_no_choice_is_refused(table: pd.DataFrame, scenes: str, message:
 
 
 def test_a_file_of_something_else_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
-    (tmp_path / "ids.txt").write_text("these are not ids")
-    with pytest.raises(CatalogueError, match="is not a list of scene ids"):
+    (tmp_path / "ids.txt").write_text(f"{table.index[0]}\n\nthese are not ids")
+    with pytest.raises(CatalogueError, match=r"is not a list of scene ids, .*: line 3 has 'these'"):
         select_scenes(table, str(tmp_path / "ids.txt"))

@@ -67,11 +67,16 @@ def members(ds: xr.Dataset, by: By) -> xr.DataArray:
         return xr.DataArray(np.ones(ds.sizes["scene"], dtype=bool), dims="scene")
     if isinstance(by, xr.DataArray):
         return _from_array(ds, by)
-    parts = [part.strip() for part in _COMMA.split(by)]
+    parts = names_of_groups(by)
     if repeated := next((part for part in parts if parts.count(part) > 1), None):
         raise CatalogueError(f"groups by {by!r} name {repeated!r} twice, expected different ones")
     groups: xr.DataArray = reduce(and_, [_named(ds, part) for part in parts])
     return groups.transpose(..., "scene")
+
+
+def names_of_groups(by: str) -> list[str]:
+    """Take apart what commas separate."""
+    return [part.strip() for part in _COMMA.split(by)]
 
 
 def scene_table(ds: xr.Dataset) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def download(
     try:
         done = s2cmc_zarr.download(
             directory,
-            only=None if only is None else only.replace(",", " ").split(),
+            only=only,
             url=url,
             overwrite=overwrite,
             progress=bar(quiet),
@@ -118,7 +118,7 @@ def convert(
                 source,
                 store,
                 scenes=scenes,
-                bands=None if bands is None else bands.replace(",", " ").split(),
+                bands=bands,
                 on_defect=on_defect,
                 preset=preset,
                 packed=packed,

@@ -172,7 +172,7 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Tell whether two models differ by more than chance, on the same resamples of scenes."""
-    from s2cmc_zarr.view.scoring import print_comparison
+    from s2cmc_zarr.view.comparison import print_comparison
     from s2cmc_zarr.view.tables import all_and_groups, write_table
 
     counts = counted(
@@ -235,7 +235,7 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Tell which tags explain the errors of models, others held fixed."""
-    from s2cmc_zarr.view.scoring import print_explanation
+    from s2cmc_zarr.view.comparison import print_explanation
     from s2cmc_zarr.view.tables import write_table
 
     counts = counted(

@@ -1,4 +1,4 @@
-"""The loops over the bands of a scene, compiled.
+"""The loops that take moments and histograms of the bands of a scene, compiled.
 
 Scenes are (band, pixel), worked at in blocks that stay in the processor's cache from one step to the next. Within a
 block the values of a class are put side by side, so that loops have no branches and the compiler uses vector
@@ -21,39 +21,10 @@ _Array = npt.NDArray[Any]
 _CLASSES: Final = len(LABELS)
 _BLOCK: Final = 4096
 """Values of a band: 16 kB, half of a first-level cache."""
-_COVARIANCE_BLOCK: Final = 256
-"""Pixels: 27 kB in float64 of 13 bands."""
 _TABLES: Final = 4
 """Of each histogram: neighbouring pixels are alike, and one counter would wait for its own last value."""
 _LARGEST: Final = np.finfo(np.float32).max
 _SUM: Final = {"reassoc", "contract"}
-
-
-@compiled()
-def observed_labels(bands: _Array, mask: _Array) -> tuple[_Array, int]:
-    """Give the mask with 255 where every band is zero or not finite, and the number of such pixels."""
-    labels = mask.copy()
-    without_data = 0
-    observed = np.empty(_BLOCK, np.bool_)
-    for start in range(0, mask.size, _BLOCK):
-        size = min(_BLOCK, mask.size - start)
-        observed[:] = False
-        missing = size
-        for band in range(len(bands)):
-            values = bands[band, start : start + size]
-            missing = 0
-            for index in range(size):
-                value = values[index]
-                observed[index] |= (abs(value) <= _LARGEST) & (value != 0)
-                missing += not observed[index]
-            if not missing:
-                break
-        if missing:
-            without_data += missing
-            for index in range(size):
-                if not observed[index]:
-                    labels[start + index] = UNLABELLED
-    return labels, without_data
 
 
 @compiled()
@@ -98,14 +69,6 @@ def _square_sum(values: _Array, mean: float) -> float:
     for index in range(values.size):
         deviation = np.float64(values[index]) - mean
         total += deviation * deviation
-    return total
-
-
-@compiled(fastmath=_SUM)
-def _product_sum(left: _Array, right: _Array) -> float:
-    total = 0.0
-    for index in range(left.size):
-        total += left[index] * right[index]
     return total
 
 
@@ -273,71 +236,3 @@ def count_bands(
             for table in range(_TABLES if edges.size else 0):
                 histogram[label, band] += tables[label, table]
     return count, sums / count, squares, extreme, histogram
-
-
-@compiled()
-def covariances(bands: _Array, labels: _Array) -> tuple[_Array, _Array, _Array]:
-    """Count the pixels of each class that are finite in every band, their means and products of deviations.
-
-    Within a block the means come first and the products second; blocks are merged after Chan, Golub and LeVeque (1983).
-    Gives counts, shape (class,), means, (class, band), and sums of products, (class, band, band).
-    """
-    size = len(bands)
-    count, mean = np.zeros(_CLASSES, np.int64), np.zeros((_CLASSES, size))
-    products = np.zeros((_CLASSES, size, size))
-    values, block_mean, difference = np.empty((size, _COVARIANCE_BLOCK)), np.empty(size), np.empty(size)
-    where, finite = np.empty(_COVARIANCE_BLOCK, np.int64), np.empty(_COVARIANCE_BLOCK, np.bool_)
-    for start in range(0, labels.size, _COVARIANCE_BLOCK):
-        length = min(_COVARIANCE_BLOCK, labels.size - start)
-        finite[:] = True
-        for band in range(size):
-            plane = bands[band, start : start + length]
-            for index in range(length):
-                finite[index] &= abs(plane[index]) <= _LARGEST
-        for label in range(_CLASSES):
-            added = 0
-            for index in range(length):
-                if finite[index] and labels[start + index] == label:
-                    where[added] = start + index
-                    added += 1
-            if not added:
-                continue
-            before = count[label]
-            for band in range(size):
-                for index in range(added):
-                    values[band, index] = bands[band, where[index]]
-                block_mean[band] = _sum(values[band, :added]) / added
-                for index in range(added):
-                    values[band, index] -= block_mean[band]
-                difference[band] = block_mean[band] - mean[label, band]
-            weight = before * added / (before + added)
-            for band in range(size):
-                for other in range(band + 1):
-                    product = _product_sum(values[band, :added], values[other, :added])
-                    products[label, band, other] += product + weight * difference[band] * difference[other]
-                mean[label, band] += difference[band] * (added / (before + added))
-            count[label] += added
-    for band in range(size):
-        for other in range(band):
-            products[:, other, band] = products[:, band, other]
-    return count, mean, products
-
-
-@compiled()
-def count_special(bands: _Array, saturated: np.float32) -> _Array:
-    """Count zero, negative, saturated, infinite and NaN values, shape (5, band)."""
-    counts = np.zeros((5, len(bands)), np.int64)
-    for band in range(len(bands)):
-        plane = bands[band]
-        zero, negative, high, infinite, missing = 0, 0, 0, 0, 0
-        for index in range(plane.size):
-            value = plane[index]
-            finite = abs(value) <= _LARGEST
-            zero += value == 0
-            negative += finite & (value < 0)
-            high += finite & (value >= saturated)
-            missing += value != value
-            infinite += not finite
-        counts[0, band], counts[1, band], counts[2, band] = zero, negative, high
-        counts[3, band], counts[4, band] = infinite - missing, missing
-    return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,6 +41,37 @@ def has_data(reflectance: Reflectance, *, every_band: bool = False) -> npt.NDArr
         for band in reflectance:
             observed &= np.isfinite(band)
     return observed
+
+
+def select_bands(
+    reflectance: Reflectance, bands: Sequence[int], scale: float = 1.0
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
+    """Take some bands, and 0 where a pixel cannot be used.
+
+    Parameters
+    ----------
+    reflectance : numpy.ndarray
+        float32, shape (band, y, x).
+    bands : sequence of int
+        Positions of those that are taken.
+    scale : float
+        What they are multiplied with.
+
+    Returns
+    -------
+    selected : numpy.ndarray
+        float32, shape (band taken, y, x), in memory of its own.
+    missing : numpy.ndarray or None
+        bool, shape (y, x): True, and `selected` 0, where `has_data` is False, or a band that is taken is not finite.
+        None if there is no such pixel.
+    """
+    from s2cmc_zarr.kernels.compiled_pixels import select_bands as select
+
+    shape = reflectance.shape[1:]
+    pixels = np.ascontiguousarray(reflectance, dtype=np.float32).reshape(len(reflectance), -1)
+    selected = np.empty((len(bands), *shape), dtype=np.float32)
+    missing, count = select(pixels, np.array(bands), np.float32(scale), selected.reshape(len(bands), -1))
+    return selected, missing.reshape(shape) if count else None
 
 
 def count_values(mask: Mask) -> npt.NDArray[np.int64]:

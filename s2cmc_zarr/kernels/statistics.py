@@ -55,23 +55,25 @@ def scene_statistics(
     CatalogueError
         If the mask has a value that is neither a class nor 255.
     """
-    from s2cmc_zarr.kernels import compiled_bands as loops
+    from s2cmc_zarr.kernels.compiled_bands import class_parts, count_bands
+    from s2cmc_zarr.kernels.compiled_covariances import covariances
+    from s2cmc_zarr.kernels.compiled_pixels import count_special, observed_labels
 
     bands = np.ascontiguousarray(reflectance).reshape(len(reflectance), -1)
     *class_count, unlabelled_count = count_values(mask)
-    labels, without_data = loops.observed_labels(bands, np.ascontiguousarray(mask).reshape(-1))
+    labels, without_data = observed_labels(bands, np.ascontiguousarray(mask).reshape(-1))
     counted: dict[str, Any] = {
         "class_count": np.array(class_count),
         "unlabelled_count": np.array(unlabelled_count),
         "no_data_count": np.array(without_data),
     }
     if "moments" in include or "histogram" in include:
-        offsets, bounds = loops.class_parts(labels)
+        offsets, bounds = class_parts(labels)
         edges, grid = bins or BinEdges((), (0.0, 0.0, 0.0))
         if "histogram" not in include:
             edges = ()
         moments = "moments" in include
-        count, mean, square, extreme, histogram = loops.count_bands(
+        count, mean, square, extreme, histogram = count_bands(
             bands, offsets, bounds, moments, np.array(edges, dtype=np.float64), grid
         )
         pixels = np.diff(bounds).sum(axis=0)
@@ -82,7 +84,7 @@ def scene_statistics(
         if "histogram" in include:
             counted["histogram"] = histogram
     if "covariance" in include:
-        number, mean, products = loops.covariances(bands, labels)
+        number, mean, products = covariances(bands, labels)
         divisor = np.where(number > 0, number, np.nan)[:, np.newaxis]
         counted |= {
             "covariance_count": number,
@@ -91,7 +93,7 @@ def scene_statistics(
         }
     if "pixels" in include:
         names = ("zero_count", "negative_count", "saturated_count", "infinite_count", "nan_count")
-        counted |= dict(zip(names, loops.count_special(bands, np.float32(SATURATED)), strict=True))
+        counted |= dict(zip(names, count_special(bands, np.float32(SATURATED)), strict=True))
     if "patches" in include:
         counted |= patches(mask)
     if "distance" in include:

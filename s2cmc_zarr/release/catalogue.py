@@ -17,7 +17,8 @@ import pandas as pd
 
 from s2cmc_zarr import storage
 from s2cmc_zarr.choices import OnDefect as OnDefect
-from s2cmc_zarr.errors import CatalogueError, DefectError
+from s2cmc_zarr.choices import split_names
+from s2cmc_zarr.errors import CatalogueError, DefectError, suggestion
 from s2cmc_zarr.release import inspection, zenodo
 from s2cmc_zarr.release import tags as tag_table
 from s2cmc_zarr.release.archive import Member, Reader, fingerprint
@@ -169,11 +170,13 @@ class Release:
         """Give the release with some of its scenes."""
         return replace(self, table=self.table.loc[scenes])
 
-    def select_bands(self, bands: Iterable[str]) -> Release:
+    def select_bands(self, bands: str | Iterable[str]) -> Release:
         """Give the release with some of its bands; raises `CatalogueError` for a name that is none."""
-        wanted = set(bands)
+        wanted = set(split_names(bands))
         if unknown := sorted(wanted - set(BAND_NAMES)):
-            raise CatalogueError(f"{unknown[0]!r} is no band; choose from: {', '.join(BAND_NAMES)}")
+            raise CatalogueError(
+                f"{unknown[0]!r} is no band; choose from: {', '.join(BAND_NAMES)}{suggestion(unknown[0], BAND_NAMES)}"
+            )
         if not wanted:
             raise CatalogueError(f"no bands are named; choose from: {', '.join(BAND_NAMES)}")
         return replace(self, bands=tuple(band for band in BAND_NAMES if band in wanted))
@@ -325,10 +328,12 @@ def _read_table(fs: fsspec.AbstractFileSystem, root: str, source: str) -> bytes:
         size = storage.size(fs, path)
     except FileNotFoundError:
         if path == root:
-            raise CatalogueError(f"{source} is not there; expected the tag table of the catalogue") from None
+            raise CatalogueError(
+                f"{source} is not there; expected the tag table of the catalogue{storage.surroundings(source)}"
+            ) from None
         raise CatalogueError(
             f"{source}: no {tag_table.FILE_NAME} there; expected the folder that holds the release "
-            f"(the CSV, and {', '.join(inspection.COMPONENTS)} as .zip files or folders)"
+            f"(the CSV, and {', '.join(inspection.COMPONENTS)} as .zip files or folders){storage.surroundings(source)}"
         ) from None
     if size > tag_table.SIZE_LIMIT:
         raise CatalogueError(f"{path}: {size:,} bytes, expected about 78 thousand")

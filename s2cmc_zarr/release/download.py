@@ -22,7 +22,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.choices import split_names
+from s2cmc_zarr.errors import CatalogueError, suggestion
 from s2cmc_zarr.release import zenodo
 from s2cmc_zarr.release.transfer import SUFFIX, Transfer, length, md5_of
 from s2cmc_zarr.release.zenodo import PublishedFile, ZenodoFileSystem
@@ -52,7 +53,7 @@ class Download:
 def download(
     directory: str | os.PathLike[str],
     *,
-    only: Iterable[str] | None = None,
+    only: str | Iterable[str] | None = None,
     url: str | None = None,
     overwrite: bool = False,
     progress: bool = False,
@@ -67,8 +68,8 @@ def download(
     ----------
     directory : str or path
         A folder on this machine; made if it is not there.
-    only : iterable of str, optional
-        Names of files, such as ``"masks.zip"``; all seven by default.
+    only : str or iterable of str, optional
+        Names of files, such as ``"masks.zip"``, as a string separated by commas or white space; all seven by default.
     url : str, optional
         Folder at a web server that serves the same files, in place of Zenodo.
     overwrite : bool
@@ -113,12 +114,15 @@ def download(
     return Download(tuple(file.name for file in missing), tuple(kept))
 
 
-def _choose(only: Iterable[str] | None) -> tuple[PublishedFile, ...]:
+def _choose(only: str | Iterable[str] | None) -> tuple[PublishedFile, ...]:
     if only is None:
         return zenodo.FILES
-    known, wanted = {file.name for file in zenodo.FILES}, set(only)
+    known, wanted = {file.name for file in zenodo.FILES}, set(split_names(only))
     if unknown := sorted(wanted - known):
-        raise CatalogueError(f"{unknown[0]!r} is no file of the catalogue; choose from: {', '.join(sorted(known))}")
+        raise CatalogueError(
+            f"{unknown[0]!r} is no file of the catalogue; choose from: {', '.join(sorted(known))}"
+            + suggestion(unknown[0], known)
+        )
     if not wanted:
         raise CatalogueError(f"no files are named; choose from: {', '.join(sorted(known))}")
     return tuple(file for file in zenodo.FILES if file.name in wanted)

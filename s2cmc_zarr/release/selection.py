@@ -5,23 +5,32 @@ from __future__ import annotations
 import ast
 import functools
 import operator
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.release.tags import PRODUCT_ID
+from s2cmc_zarr import storage
+from s2cmc_zarr.errors import CatalogueError, suggestion
 from s2cmc_zarr.schema import TAGS
 
 _QUOTED: Final = r"\"[^\"]*\"|'[^']*'"
 _TAG: Final = "|".join(re.escape(tag) for tag in sorted(TAGS, key=len, reverse=True))
 _WORD: Final = re.compile(rf"(?P<quoted>{_QUOTED})|(?<![\w/`])`?(?P<tag>{_TAG})`?(?![\w/`])|(?P<sign>[&|])")
+_ID: Final = re.compile(r"S2[A-Z]_MSIL1C_\w+")
+"""Whatever is meant as the id of a scene."""
+_PATH: Final = re.compile(r"(~|\.{0,2})/\S+|\S+\.(txt|csv|lst|list|ids|dat)")
+"""What is meant as a path, whether or not it is there."""
 _SHOWN: Final = 200
 """Characters of an expression that a message repeats."""
+
+Choice: TypeAlias = str | os.PathLike[str] | Iterable[str] | Iterable[bool] | xr.DataArray
+"""How scenes are chosen, see `select_scenes`."""
 
 _Operations = dict[type[ast.AST], Callable[[Any, Any], Any]]
 _COMPARISONS: Final[_Operations] = {
@@ -42,18 +51,21 @@ _ARITHMETIC: Final[_Operations] = {
 }
 
 
-def select_scenes(table: pd.DataFrame, scenes: str | Iterable[str]) -> list[str]:
+def select_scenes(table: pd.DataFrame, scenes: Choice) -> list[str]:
     """Choose scenes of a tag table.
 
     Parameters
     ----------
     table : pandas.DataFrame
         As `tags.read_tags` gives it.
-    scenes : str or iterable of str
-        Ids; or, as a string, ids separated by commas or white space, the path of a file that holds them, or an
-        expression such as ``snow/ice and not thick and difficulty >= 3`` over the tags and the columns ``difficulty``,
-        ``annotator``, ``dataset``, ``shadows_marked``, ``clear_percent``, ``cloud_percent``, ``shadow_percent``,
-        ``platform``, ``time``, ``tile``, ``relative_orbit``, ``baseline``, ``group`` and ``scene``.
+    scenes : str, path, iterable of str, or bool array
+        * Ids; as a string, separated by commas or white space.
+        * The path of a file that holds them, in which what follows a ``#`` is a comment.
+        * An expression such as ``snow/ice and not thick and difficulty >= 3`` over the tags and the columns
+          ``difficulty``, ``annotator``, ``dataset``, ``shadows_marked``, ``clear_percent``, ``cloud_percent``,
+          ``shadow_percent``, ``platform``, ``time``, ``tile``, ``relative_orbit``, ``baseline``, ``group`` and
+          ``scene``.
+        * A DataArray over `scene`, of ids or bool; or any bool array with a value for each scene of the table.
 
     Returns
     -------
@@ -63,40 +75,78 @@ def select_scenes(table: pd.DataFrame, scenes: str | Iterable[str]) -> list[str]
     Raises
     ------
     CatalogueError
-        If an id is not in the table, the expression is not one, or nothing is chosen.
+        If an id is not in the table, a file or expression is none, or nothing is chosen.
     """
+    if isinstance(scenes, os.PathLike):
+        return _by_id(table, _read_ids(Path(scenes)))
     if not isinstance(scenes, str):
-        return _by_id(table, list(scenes))
+        return _by_id(table, _from_array(table, scenes))
     text = scenes.strip()
-    if (ids := _split_ids(text)) is not None:
-        return _by_id(table, ids)
-    if _is_file(text):
-        ids = _split_ids(Path(text).read_text(encoding="utf-8", errors="replace"))
-        if ids is None:
-            raise CatalogueError(f"{text} is not a list of scene ids, separated by commas or white space")
-        return _by_id(table, ids)
+    words = _split(text)
+    if words and all(_ID.fullmatch(word) for word in words):
+        return _by_id(table, words)
+    if _is_file(text) or _PATH.fullmatch(text):
+        return _by_id(table, _read_ids(Path(text)))
     chosen = table.index[evaluate(table, text)].tolist()
     if not chosen:
         raise CatalogueError(f"no scene fits {text!r}")
     return chosen
 
 
+def _from_array(table: pd.DataFrame, scenes: Any) -> list[str]:
+    """Give the ids that an iterable has, or for which it is true."""
+    names = table.index.to_numpy()
+    if isinstance(scenes, xr.DataArray):
+        if scenes.dims not in ((), ("scene",)):
+            raise CatalogueError(f"the choice of scenes has the dims {scenes.dims}, expected ('scene',)")
+        names = scenes["scene"].to_numpy() if "scene" in scenes.coords else names
+        scenes = scenes.to_numpy()
+    values = list(np.atleast_1d(scenes)) if isinstance(scenes, np.ndarray) else list(scenes)
+    if values and all(isinstance(value, bool | np.bool_) for value in values):
+        if len(values) != len(names):
+            raise CatalogueError(
+                f"the choice of scenes has {len(values)} values, expected one for each of {len(names)}"
+            )
+        return [str(name) for name, chosen in zip(names, values, strict=True) if chosen]
+    if other := [value for value in values if not isinstance(value, str)]:
+        raise CatalogueError(f"the choice of scenes contains {other[0]}, expected ids, or true or false for each scene")
+    return [str(value) for value in values]
+
+
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except OSError:  # longer than a path can be
+    except (OSError, ValueError):  # longer than a path can be, or with what none can have
         return False
 
 
-def _split_ids(text: str) -> list[str] | None:
-    ids = [word for word in re.split(r"[\s,]+", text) if word]
-    return ids if ids and all(PRODUCT_ID.fullmatch(word) for word in ids) else None
+def _split(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,]+", text) if word]
+
+
+def _read_ids(path: Path) -> list[str]:
+    if not path.is_file():
+        raise CatalogueError(f"{path} is no file, expected one with ids of scenes{storage.surroundings(str(path))}")
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    ids = []
+    for number, line in enumerate(lines, 1):
+        for word in _split(line.partition("#")[0]):
+            if not _ID.fullmatch(word):
+                shown = repr(word[:_SHOWN])
+                raise CatalogueError(
+                    f"{path} is not a list of scene ids, separated by commas or white space: line {number} has {shown}"
+                )
+            ids.append(word)
+    return ids
 
 
 def _by_id(table: pd.DataFrame, ids: list[str]) -> list[str]:
     wanted = set(ids)
     if unknown := sorted(wanted - set(table.index)):
-        raise CatalogueError(f"{len(unknown)} of {len(wanted)} scenes are not in the source, the first is {unknown[0]}")
+        raise CatalogueError(
+            f"{len(unknown)} of {len(wanted)} scenes are not in the source, the first is {unknown[0]}"
+            + suggestion(unknown[0], table.index)
+        )
     if not wanted:
         raise CatalogueError("no scenes are named")
     return [scene for scene in table.index if scene in wanted]
@@ -121,7 +171,8 @@ def evaluate(table: pd.DataFrame, text: str) -> pd.Series[bool]:
     CatalogueError
         If it is no such expression, or is not true or false of a scene.
     """
-    names = {_identifier(str(name)): column for name, column in table.reset_index().items()}
+    rows = table.reset_index()
+    names = {_identifier(str(name)): column for name, column in rows.items()}
     columns = ", ".join(str(name) for name in table.columns if name not in TAGS)
     shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
     expected = f"expected an expression over tags and columns such as 'snow/ice and not thick'; columns: {columns}"
@@ -129,6 +180,10 @@ def evaluate(table: pd.DataFrame, text: str) -> pd.Series[bool]:
         chosen = _value(ast.parse(_WORD.sub(_as_python, text).strip(), mode="eval").body, names)
     except SyntaxError as error:
         raise CatalogueError(f"scenes {shown}: {error.msg}; {expected}") from None
+    except NameError as error:
+        raise CatalogueError(
+            f"scenes {shown}: {error}; {expected}{suggestion(str(error.name), rows.columns)}"
+        ) from None
     except (RecursionError, MemoryError):
         raise CatalogueError(f"scenes {shown}: is nested too deeply; {expected}") from None
     except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -156,7 +211,7 @@ def _value(node: ast.expr, names: dict[str, pd.Series[Any]]) -> Any:
             return node.value
         case ast.Name():
             if node.id not in names:
-                raise ValueError(f"name {node.id!r} is not defined")
+                raise NameError(f"name {node.id!r} is not defined", name=node.id)
             return names[node.id]
         case ast.List() | ast.Tuple():
             return [_value(element, names) for element in node.elts]

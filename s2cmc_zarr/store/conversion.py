@@ -20,6 +20,7 @@ from s2cmc_zarr.progress import compute
 from s2cmc_zarr.release.catalogue import OnDefect, Release
 from s2cmc_zarr.release.dataset import read_scene
 from s2cmc_zarr.release.masks import count_labels, encode_mask
+from s2cmc_zarr.release.selection import Choice
 from s2cmc_zarr.retrying import naming
 from s2cmc_zarr.store import layout
 from s2cmc_zarr.store.claim import claim, is_claimed
@@ -81,8 +82,8 @@ def convert(
     source: str | os.PathLike[str],
     store: str | os.PathLike[str],
     *,
-    scenes: str | Iterable[str] | None = None,
-    bands: Iterable[str] | None = None,
+    scenes: Choice | None = None,
+    bands: str | Iterable[str] | None = None,
     preset: PresetName | None = None,
     packed: bool = False,
     on_defect: OnDefect = "raise",
@@ -103,11 +104,12 @@ def convert(
         The release, see `open_release`.
     store : str or path
         Where the store is to be, at any fsspec URL.
-    scenes : str or iterable of str, optional
-        Which scenes: ids; or, as a string, ids, the path of a file of ids, or an expression over the tags and columns
-        such as ``"snow/ice and not thick and difficulty >= 3"``. All by default. Scenes that are in the store stay
+    scenes : str, path, iterable of str, or bool array, optional
+        Which scenes: ids; the path of a file of ids; an expression over the tags and columns such as
+        ``"snow/ice and not thick and difficulty >= 3"``; or an array over `scene`, of ids or bool, such as
+        ``released.tags.sel(tag="snow/ice")``. All by default. Scenes that are in the store stay
         there: adding scenes later gives the same bytes as converting all of them at once.
-    bands : iterable of str, optional
+    bands : str or iterable of str, optional
         Names of the bands of ``reflectance`` to convert; all by default. Models need all of them.
     preset : {"balanced", "archive", "training"}, optional
         How reflectance is chunked and compressed, losslessly in any case: for all ways of reading (the default for a

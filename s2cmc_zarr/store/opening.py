@@ -18,6 +18,7 @@ from s2cmc_zarr.release.backend import is_release, open_release
 from s2cmc_zarr.release.catalogue import OnDefect
 from s2cmc_zarr.release.dataset import chunk_by_scene
 from s2cmc_zarr.schema import DIMS, DTYPES, SCHEMA_VERSION
+from s2cmc_zarr.storage import surroundings
 from s2cmc_zarr.store.objects import ROOT, connect, exists, get_json
 from s2cmc_zarr.store.reading import ShardArray, codec_of
 from s2cmc_zarr.store.records import read_records, record_coordinates
@@ -80,14 +81,16 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
     store = url if isinstance(url, Store) else connect(url, storage_options)
     attributes = root_attributes(store)
     if attributes is None:
-        raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert")
+        near = "" if isinstance(url, Store) else surroundings(os.fspath(url))
+        raise CatalogueError(f"{url}: no store of the catalogue there; make one with s2cmc convert{near}")
     complete = attributes["conversion"] == "complete"
-    if complete or attributes.get("laid_out"):
-        dataset = _open_arrays(store, attributes, consolidated=complete)
+    laid_out = complete or bool(attributes.get("laid_out"))
+    if laid_out:
+        dataset = _open_arrays(store, consolidated=complete)
     else:
         dataset = xr.Dataset(coords={"scene": attributes["planned_scenes"]}, attrs=attributes)
     if not complete:
-        dataset = record_coordinates(dataset, read_records(store) if attributes.get("laid_out") else {})
+        dataset = record_coordinates(dataset, read_records(store) if laid_out else {})
         missing = dataset["scene"].values[~dataset["converted"].values]
         warnings.warn(
             f"the conversion to {url} has not finished: {missing.size} of {dataset.sizes['scene']} scenes are missing"
@@ -96,10 +99,14 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
             IncompleteStoreWarning,
             stacklevel=2,
         )
+    if laid_out:
+        dataset = chunk_by_scene(_read_directly(dataset, store, consolidated=complete))
+    if attributes.get("packed") and "reflectance" in dataset:
+        dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
     return dataset
 
 
-def _open_arrays(store: Store, attributes: Mapping[str, Any], *, consolidated: bool) -> xr.Dataset:
+def _open_arrays(store: Store, *, consolidated: bool) -> xr.Dataset:
     """Open pixels lazily and read the coordinates, of which each that cannot be read is an error."""
     what = "metadata"
     try:
@@ -113,7 +120,6 @@ def _open_arrays(store: Store, attributes: Mapping[str, Any], *, consolidated: b
             decode_times=False,
             create_default_indexes=False,
         )
-        dataset = chunk_by_scene(_read_directly(dataset, store, consolidated=consolidated))
         for name, variable in dataset.variables.items():
             if name not in DIMS:
                 what = f"coordinate {name!r}"
@@ -129,8 +135,6 @@ def _open_arrays(store: Store, attributes: Mapping[str, Any], *, consolidated: b
             f"{store}: its {what} cannot be read ({error}); copy the store again, or convert again with --overwrite "
             "(overwrite=True)"
         ) from None
-    if attributes.get("packed") and "reflectance" in dataset:
-        dataset["reflectance"] = dataset["reflectance"].astype(DTYPES["reflectance"])
     return dataset
 
 
@@ -141,7 +145,9 @@ def _read_directly(dataset: xr.Dataset, store: Store, *, consolidated: bool) -> 
         array = group.get(name)
         if name in dataset and isinstance(array, zarr.Array) and (codec := codec_of(array)):
             variable = dataset[name].variable
-            pixels = indexing.LazilyIndexedArray(ShardArray(store, array, codec))
+            scenes = zip(dataset["scene"].values.tolist(), dataset[f"{name}_sha256"].values, strict=True)
+            converted = {position: scene for position, (scene, digest) in enumerate(scenes) if digest}
+            pixels = indexing.LazilyIndexedArray(ShardArray(store, array, codec, converted))
             dataset = dataset.assign({name: xr.Variable(variable.dims, pixels, variable.attrs, variable.encoding)})
     return dataset
 

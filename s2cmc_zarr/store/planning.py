@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +14,7 @@ from zarr.abc.store import Store
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.release.dataset import release_dataset
-from s2cmc_zarr.release.selection import select_scenes
+from s2cmc_zarr.release.selection import Choice, select_scenes
 from s2cmc_zarr.schema import ROOT_ATTRIBUTES
 from s2cmc_zarr.store.claim import is_claim_alone
 from s2cmc_zarr.store.opening import open_store, root_attributes
@@ -72,7 +72,7 @@ class Plan:
 
 
 def choose_scenes(
-    release: Release, store: Store, scenes: str | Iterable[str] | None, *, overwrite: bool = False
+    release: Release, store: Store, scenes: Choice | None, *, overwrite: bool = False
 ) -> list[str] | None:
     """Say which scenes a conversion is about: those to convert, see `select_scenes`, and those that the store has.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import numcodecs
@@ -46,11 +47,15 @@ class ShardArray(SceneArray):
         Of the store.
     codec : str
         As `codec_of` gives it.
+    converted : mapping of int to str
+        Position and id of each scene whose shard must be there; of others, none is all fill values.
     """
 
-    def __init__(self, store: Store, array: zarr.Array[Any], codec: str) -> None:
+    def __init__(
+        self, store: Store, array: zarr.Array[Any], codec: str, converted: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(array.shape, array.dtype)
-        self.store, self.name = store, array.path
+        self.store, self.name, self.converted = store, array.path, dict(converted)
         self.chunk, self.stored = array.chunks[1:], array.dtype
         self.codec = numcodecs.get_codec({"id": codec})
         self.fill_value, self.table = array.fill_value, None
@@ -77,6 +82,13 @@ class ShardArray(SceneArray):
             for corner, data in zip(corners, _encoded(self.store, key, numbers, math.prod(grid)), strict=True):
                 place = [at * step - start for at, step, start in zip(corner, self.chunk, starts, strict=True)]
                 self._decode(data, box[tuple(map(slice, place, np.add(place, self.chunk)))])
+        except FileNotFoundError:
+            if position in self.converted:
+                raise DefectError(
+                    f"{self.converted[position]}: {key} is missing, so {self.name} cannot be read; s2cmc verify tells "
+                    "what else is, s2cmc convert from the same source writes it again"
+                ) from None
+            box[...] = self.fill_value
         except CatalogueError:
             raise
         except (ValueError, RuntimeError) as error:
@@ -126,15 +138,16 @@ def codec_of(array: zarr.Array[Any]) -> str | None:
 
 
 def _encoded(store: Store, key: str, numbers: Sequence[int], count: int) -> Iterator[_Encoded]:
-    """Give the encoded chunks of these numbers of a shard of so many; None where nothing was written."""
+    """Give the encoded chunks of these numbers of a shard of so many; None where nothing was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such shard.
+    """
     size = 2 * INDEX.itemsize * count + 4
     if isinstance(store, LocalStore):
-        try:
-            file = (store.root / key).open("rb", buffering=0)
-        except FileNotFoundError:
-            yield from itertools.repeat(None, len(numbers))
-            return
-        with file:
+        with (store.root / key).open("rb", buffering=0) as file:
             end = os.fstat(file.fileno()).st_size
             for start, length in _places(os.pread(file.fileno(), size, max(0, end - size)), size, numbers):
                 yield None if start == _ABSENT else os.pread(file.fileno(), length, start)
@@ -143,8 +156,7 @@ def _encoded(store: Store, key: str, numbers: Sequence[int], count: int) -> Iter
     whole = len(numbers) == count
     found = _get(store, key, None if whole else SuffixByteRequest(size))
     if found is None:
-        yield from itertools.repeat(None, len(numbers))
-        return
+        raise FileNotFoundError(key)
     places = _places(found[-size:], size, numbers)
     if whole:
         yield from (None if start == _ABSENT else found[start : start + length] for start, length in places)

@@ -8,8 +8,9 @@ import xarray as xr
 from s2cmc_zarr.analysis.agreement import agreement_rates
 from s2cmc_zarr.analysis.confusions import Classes
 from s2cmc_zarr.analysis.groups import By
-from s2cmc_zarr.view.tables import all_and_groups, side_by_side, with_interval
-from s2cmc_zarr.view.terminal import print_table
+from s2cmc_zarr.view.figures import PERCENT, SCENES
+from s2cmc_zarr.view.tables import all_and_groups, side_by_side, there, with_interval
+from s2cmc_zarr.view.terminal import print_tables
 
 _TITLES = {"pooled": "pooled over pixels", "per_scene": "mean over scenes"}
 
@@ -25,18 +26,21 @@ def print_agreement(counts: xr.Dataset, by: By, classes: Classes) -> None:
         As for `agreement_rates`.
     """
     tables = all_and_groups(lambda groups: agreement_rates(counts, groups, classes), by)
-    what = "cloud against the rest" if classes == "cloud" else "three classes, where shadows were marked"
-    for averaging, title in _TITLES.items():
-        frame = pd.concat([_rates(table.sel(averaging=averaging), classes) for table in tables])
-        print_table(
-            frame[frame["scenes"] > 0],
-            f"Agreement of the annotators, {title}: {what}",
-            percent=["IoU"],
-            caption=(
-                "Percent, except kappa; in brackets 95 % intervals over independent groups of scenes. n: the scenes in "
-                "kappa, which is undefined where both annotators see one class only"
-            ),
+    frames = {
+        f"Agreement of the annotators, {title}": there(
+            _rates(table.sel(averaging=averaging), classes) for table in tables
         )
+        for averaging, title in _TITLES.items()
+    }
+    what = "Cloud against the rest" if classes == "cloud" else "Three classes, where shadows were marked"
+    print_tables(
+        frames,
+        formats=dict.fromkeys(["accuracy", "F1", "IoU"], PERCENT) | {"scenes": SCENES},
+        caption=(
+            f"{what}. Percent, except kappa; in brackets 95 % intervals over independent groups of scenes. n: scenes "
+            "in kappa, which is undefined where both annotators see one class only."
+        ),
+    )
 
 
 def _rates(table: xr.Dataset, classes: Classes) -> pd.DataFrame:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,24 @@ import xarray as xr
 
 from s2cmc_zarr.analysis.groups import By
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.view.figures import Estimate, Format
+
+
+class Shown(NamedTuple):
+    """What is printed of a table.
+
+    Attributes
+    ----------
+    frames : dict
+        Rows by title.
+    formats : dict
+        How figures are printed, by name of the column.
+    caption : str
+    """
+
+    frames: dict[str, pd.DataFrame]
+    formats: dict[str, Format]
+    caption: str
 
 
 def all_and_groups(make: Callable[[By], xr.Dataset], by: By) -> list[xr.Dataset]:
@@ -78,18 +97,17 @@ def side_by_side(columns: dict[str, xr.DataArray]) -> pd.DataFrame:
     return pd.DataFrame({name: array.to_series() for name, array in zip(columns, broadcast, strict=True)})
 
 
-def with_interval(table: xr.Dataset, name: str, *, percent: bool = True) -> xr.DataArray:
-    """Give a quantity and the limits of its interval as text."""
-    scale, digits = (100, 1) if percent else (1, 3)
+def with_interval(table: xr.Dataset, name: str) -> xr.DataArray:
+    """Give a quantity and the limits of its interval as one `Estimate` each."""
+    arrays = [table[each] for each in (name, f"{name}_lower", f"{name}_upper")]
+    found = np.empty(arrays[0].shape, dtype=object)
+    numbers = (array.transpose(*arrays[0].dims).values.ravel().tolist() for array in arrays)
+    for position, figures in enumerate(zip(*numbers, strict=True)):
+        found.flat[position] = Estimate(*figures)
+    return arrays[0].copy(data=found)
 
-    def text(value: float, lower: float, upper: float) -> str:
-        if np.isnan(value):
-            return "–"
-        until = "–" if lower >= 0 else " to "
-        limits = "" if np.isnan(lower) else f" ({scale * lower:.{digits}f}{until}{scale * upper:.{digits}f})"
-        return f"{scale * value:.{digits}f}{limits}"
 
-    texts: xr.DataArray = xr.apply_ufunc(
-        np.vectorize(text, otypes=[object]), *(table[each] for each in (name, f"{name}_lower", f"{name}_upper"))
-    )
-    return texts
+def there(frames: Iterable[pd.DataFrame], scenes: str = "scenes") -> pd.DataFrame:
+    """Join the rows of tables, without those of combinations that no scene has."""
+    frame = pd.concat(list(frames))
+    return frame[frame[scenes] > 0]

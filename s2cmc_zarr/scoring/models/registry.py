@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.choices import MODEL_NAMES
+from s2cmc_zarr.errors import CatalogueError, suggestion
 from s2cmc_zarr.scoring.models.installed import is_installed
 from s2cmc_zarr.scoring.models.naming import (
     NamedModel,
@@ -168,6 +169,7 @@ def _find(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     raise CatalogueError(
         f"no model {name!r}; built in: {', '.join(MODELS)}{also}; or package.module:factory, a file .onnx, .txt, .pt2, "
         "or predictions:URL; parameters follow it: NAME parameter=value"
+        + suggestion(name, [*MODEL_NAMES, *registered.names])
     )
 
 

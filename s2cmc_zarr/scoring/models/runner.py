@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.kernels.pixels import has_data
+from s2cmc_zarr.kernels.pixels import select_bands
 from s2cmc_zarr.schema import BAND_NAMES, UNLABELLED
 from s2cmc_zarr.scoring.models.content import digest_of
 from s2cmc_zarr.scoring.models.prediction import Pixels, Prediction
@@ -120,34 +120,25 @@ class SceneModel:
                 f"model {self.name} got the shape {reflectance.shape}, expected ({len(BAND_NAMES)}, y, x): "
                 f"the bands {', '.join(BAND_NAMES)}"
             )
-        bands = reflectance[self.specification.band_indices]  # a copy, which may be changed
-        missing = ~has_data(reflectance)
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = bands.sum(axis=(1, 2))
-        for band in bands[~np.isfinite(sums)]:  # usually none, and a sum is faster than a test of every pixel
-            missing |= ~np.isfinite(band)
-        some_missing = missing.any()
-        if some_missing:
-            bands[:, missing] = 0
-        if self.specification.scale != 1:
-            bands *= np.float32(self.specification.scale)
+        specification = self.specification
+        bands, missing = select_bands(reflectance, specification.band_indices, specification.scale)
         output = self._predict(bands)
-        if self.specification.outputs == "classes":
-            mask, probability = self.specification.values[output], None
+        if specification.outputs == "classes":
+            mask, probability = specification.values[output], None
         else:
-            if self.specification.outputs == "logits":
+            if specification.outputs == "logits":
                 output = softmax(output, axis=0)
-            first, *others = self.specification.cloud
+            first, *others = specification.cloud
             probability = output[first].copy()
             for other in others:
                 probability += output[other]
-            if some_missing:
+            if missing is not None:
                 probability[missing] = np.nan
             classify: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = getattr(
                 self.predictor, "classify", most_probable
             )
-            mask = self.specification.values[classify(output)]
-        if some_missing:
+            mask = specification.values[classify(output)]
+        if missing is not None:
             mask[missing] = UNLABELLED
         return Prediction(mask, probability)
 
