@@ -307,7 +307,10 @@ def test_an_audit_goes_on_where_opening_would_stop(run: Run, plain: PlainRelease
         (["verify", "nowhere"], "no store of the catalogue there"),
         (["audit", "nowhere.csv"], "nowhere.csv is not there; expected the tag table"),
         (["stats", "R", "--table", "moods"], "no table 'moods'; choose from: balance, means, quantiles"),
-        (["stats", "R", "--table", "tags", "--out", "R/masks.zip"], "no directory can be made there (File exists)"),
+        (
+            ["stats", "R", "--table", "tags", "--out", "R/masks.zip"],
+            "no directory for tables can be made there (File exists)",
+        ),
         (["stats", "R/classification_tags.csv", "--table", "means"], "expected 100·n/1044484"),
         (["stats", "nowhere"], "no store of the catalogue there"),
         (["stats", "R", "--by", "colour"], "cannot be grouped by 'colour'; choose one of: tags, tag_group, surface"),
