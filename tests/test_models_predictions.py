@@ -13,8 +13,11 @@ import xarray as xr
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.schema import UNLABELLED
+from s2cmc_zarr.scoring.kept_scores import open_scores
 from s2cmc_zarr.scoring.models import load_model
+from s2cmc_zarr.scoring.scores import score
 from servers import http_server
+from test_scores_store import digested
 
 SCENES = ["S2A_A", "S2A_B"]
 MASKS = np.random.default_rng(0).choice(np.array([0, 1, 2, UNLABELLED], np.uint8), (2, 5, 6))
@@ -113,6 +116,35 @@ def test_the_digest_follows_the_content_where_nothing_else_is_known(tmp_path: Pa
         np.testing.assert_array_equal(found, other)
         write(MASKS)
         assert load_model(f"predictions:{url}").digest == before.digest
+
+
+def test_masks_of_two_places_are_not_taken_for_versions_of_one_model(tmp_path: Path) -> None:
+    ds = digested(2, 6)
+    places = [tmp_path / version / "masks" for version in ("v1", "v2")]
+    for number, place in enumerate(places):
+        place.mkdir(parents=True)
+        for scene in ds["scene"].values:
+            np.save(place / f"{scene}.npy", np.full((6, 6), number, np.uint8))
+    first, second = (f"predictions:{place}" for place in places)
+    with pytest.raises(CatalogueError, match=r"models are \['masks', 'masks'\], .*'predictions:URL name=theirs'"):
+        score(ds, [first, second])
+    kept = tmp_path / "scores.zarr"
+    score(ds, first, store=kept).compute()
+    with pytest.raises(CatalogueError, match=rf"'masks' for file://{places[0]}, here it is file://{places[1]}; give"):
+        score(ds, second, store=kept)
+    score(ds, f"{second} name=newer", store=kept).compute()
+    clouds = open_scores(kept)["confusion"].sel(prediction="cloud").sum(["scene", "truth"])
+    assert clouds.sel(model="masks") == 0 < clouds.sel(model="newer")
+    np.save(places[0] / "scene_00.npy", np.ones((6, 6), np.uint8))
+    score(ds, first, store=kept).compute()  # a newer version of the same masks
+    clouds = open_scores(kept)["confusion"].sel(prediction="cloud").sum("truth")
+    assert (clouds.sel(model="masks") > 0).values.tolist() == [True, False]
+
+
+def test_a_relative_path_is_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "S2A_A.npy", MASKS[0])
+    monkeypatch.chdir(tmp_path.parent)
+    assert load_model(f"predictions:{tmp_path.name}").digest == load_model(f"predictions:{tmp_path}").digest
 
 
 def test_refusals(tmp_path: Path) -> None:

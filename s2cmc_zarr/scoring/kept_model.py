@@ -22,6 +22,7 @@ from s2cmc_zarr.kernels.probability import BIN_COUNT
 from s2cmc_zarr.schema import DIMS, UNLABELLED
 from s2cmc_zarr.scoring.kept_scores import MARK_BYTES, MODELS_GROUP, SCORES_VERSION
 from s2cmc_zarr.scoring.models import Model
+from s2cmc_zarr.scoring.models.naming import source_of
 from s2cmc_zarr.scoring.scene_scores import OUTPUTS, PREDICTION, TRUTH, needed_variables
 
 _SIZES: Final = {
@@ -62,6 +63,7 @@ class KeptModel:
         path = f"{MODELS_GROUP}/{re.sub(r'[^A-Za-z0-9_.-]', '_', model.name)}-{model.digest[:12]}"
         attributes = {
             "name": model.name,
+            "source": source_of(model),
             "digest": model.digest,
             "labels": list(model.labels),
             "scored": datetime.now(UTC).isoformat(timespec="microseconds"),

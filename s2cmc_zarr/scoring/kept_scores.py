@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ import zarr
 from zarr.abc.store import Store
 
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.scoring.models import Model
+from s2cmc_zarr.scoring.models.naming import source_of
 from s2cmc_zarr.scoring.scene_scores import COORDS, OUTPUTS, describe
 from s2cmc_zarr.store.objects import ROOT, connect, delete_folder, get_json, list_names, put_json
 
@@ -147,6 +150,24 @@ def write_scenes(store: Store, ds: xr.Dataset) -> None:
             delete_folder(store, name)
 
 
+def check_names(store: Store, models: Sequence[Model]) -> None:
+    """Refuse a name that the store has for the masks of another place: they are no versions of one model.
+
+    Raises
+    ------
+    CatalogueError
+        With both places, and how to give another name.
+    """
+    known = {_name(group): str(group.attrs["source"]) for group in _each_group(store) if "source" in group.attrs}
+    for model in models:
+        source = source_of(model)
+        if (other := known.get(model.name, source)) != source:
+            raise CatalogueError(
+                f"the store of scores knows the name {model.name!r} for {other or 'a model'}, here it is "
+                f"{source or 'a model'}; give it another one by the parameter name, as in 'predictions:URL name=theirs'"
+            )
+
+
 def _read_scenes(store: Store) -> xr.Dataset | None:
     group = _root(store).get("scenes")
     if group is None:
@@ -181,10 +202,15 @@ def _version(store: Store) -> int | None:
     return version
 
 
+def _each_group(store: Store) -> Iterator[zarr.Group]:
+    with contextlib.suppress(FileNotFoundError):  # nothing was scored yet
+        yield from dict(zarr.open_group(store, path=MODELS_GROUP, mode="r", use_consolidated=False).groups()).values()
+
+
 def _groups(store: Store) -> dict[str, zarr.Group]:
     """Groups by what their models are called: see `open_scores`."""
     versions: dict[str, list[zarr.Group]] = {}
-    for _, group in zarr.open_group(store, path=MODELS_GROUP, mode="r", use_consolidated=False).groups():
+    for group in _each_group(store):
         versions.setdefault(_name(group), []).append(group)
     groups: dict[str, zarr.Group] = {}
     for name, several in versions.items():

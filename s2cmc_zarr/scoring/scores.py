@@ -83,7 +83,8 @@ def score(
     chosen = tuple(as_model(model, labels) for model in asked)
     names = [model.name for model in chosen]
     if not names or len(set(names)) < len(names):
-        raise CatalogueError(f"models are {names}, expected one or more of different names")
+        another = "; the parameter name gives a model another one: 'predictions:URL name=theirs'" if names else ""
+        raise CatalogueError(f"models are {names}, expected one or more of different names{another}")
     if store is None:
         if keep_predictions:
             raise CatalogueError("predictions are kept in a store of scores: say where with store=")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.scoring.kept_model import KeptModel, marks_of
-from s2cmc_zarr.scoring.kept_scores import check_or_make, write_scenes
+from s2cmc_zarr.scoring.kept_scores import check_names, check_or_make, write_scenes
 from s2cmc_zarr.scoring.models import Model
 from s2cmc_zarr.scoring.scene_scores import (
     OUTPUTS,
@@ -82,6 +82,7 @@ def score_into(
     marks = [marks_of(model, ds) for model in models]
     shape = (ds["mask"].sizes["y"], ds["mask"].sizes["x"]) if keep_predictions else None
     with claim_scores(url, storage_options):
+        check_names(store, models)
         write_scenes(store, ds)
         kept = [KeptModel.prepare(store, model, of_model, shape) for model, of_model in zip(models, marks, strict=True)]
     lazy = count_scenes(ds, models, KeepScene(models, needed_variables(models), tuple(kept)))

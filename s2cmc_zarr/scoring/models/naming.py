@@ -46,6 +46,11 @@ class NamedModel:
         """Whether the model does."""
         return gives_probability(self.model)
 
+    @property
+    def source(self) -> str:
+        """Where it is, if it says so."""
+        return source_of(self.model)
+
     def __call__(self, reflectance: Pixels) -> npt.NDArray[np.uint8]:
         """Predict as the model does."""
         return self.model(reflectance)
@@ -53,6 +58,11 @@ class NamedModel:
     def predict_scene(self, scene: str, **arrays: npt.NDArray[Any]) -> Prediction:
         """Predict as the model does."""
         return self.model.predict_scene(scene, **arrays)
+
+
+def source_of(model: Model) -> str:
+    """Give the URL of finished masks; empty for what is a model whatever its place."""
+    return str(getattr(model, "source", ""))
 
 
 def split_parameters(text: str) -> tuple[str, dict[str, str]]:

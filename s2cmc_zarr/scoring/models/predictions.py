@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 import zarr.errors
+from fsspec.implementations.local import LocalFileSystem
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.npy import read_array
@@ -45,7 +46,7 @@ class Predictions:
     variable : str
         Of a Zarr group.
     name : str, optional
-        In tables. Default: the last part of the URL.
+        In tables. Default: the last part of the URL. Masks of different URLs need different names.
     storage_options : mapping, optional
         For fsspec.
 
@@ -62,6 +63,7 @@ class Predictions:
     name: str = ""
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     version: str = field(init=False, repr=False)
+    source: str = field(init=False, repr=False)
     variables: ClassVar[tuple[str, ...]] = ("reflectance",)
     gives_probability: ClassVar[bool] = False
 
@@ -73,6 +75,7 @@ class Predictions:
         fs, path = open_file_system(self.url, self.storage_options)
         version = _version(fs, path) or _open(self).content()
         object.__setattr__(self, "version", version)
+        object.__setattr__(self, "source", fs.unstrip_protocol(path) if isinstance(fs, LocalFileSystem) else self.url)
         if not self._source.scenes:
             raise CatalogueError(
                 f"{self.url}: no predictions; expected files named by scene ({', '.join(_SUFFIXES)}), "
@@ -91,7 +94,7 @@ class Predictions:
     @property
     def digest(self) -> str:
         """SHA-256 over where they are, what the values mean, and the versions of the files or else their content."""
-        parts = (self.url, self.variable, str(self.values), self.version)
+        parts = (self.source, self.variable, str(self.values), self.version)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def __call__(self, reflectance: Pixels) -> npt.NDArray[np.uint8]:
