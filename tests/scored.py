@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from s2cmc_zarr.kernels.probability import BIN_COUNT, BIN_EDGES
 from s2cmc_zarr.schema import TAGS
 from s2cmc_zarr.scoring.scene_scores import PREDICTION, TRUTH
 
@@ -35,6 +36,26 @@ def scores(confusion: Any, *, marked: bool | list[bool] = True, shadow: bool = T
             "model": model,
         },
     )
+
+
+def with_probabilities(found: xr.Dataset, seed: int = 0) -> xr.Dataset:
+    """Scores as `random_scores` with histograms of probability too, in which every third scene has no cloud."""
+    random = np.random.default_rng(seed)
+    scenes, models = found.sizes["scene"], found.sizes["model"]
+    middle = (np.arange(BIN_COUNT) + 0.5) / BIN_COUNT
+    skill = np.linspace(2.0, 1.0, models)[:, np.newaxis]
+    expected = np.stack(
+        [20 * (1 - middle) ** skill, 20 * middle**skill, 5 * (1 - middle) ** skill, 0 * middle**skill], 1
+    )
+    count = random.poisson(expected * random.uniform(0, 2, (scenes, 1, 4, 1)))
+    count[::3, :, 1] = 0
+    probability = middle + random.uniform(-0.4, 0.4, count.shape) / BIN_COUNT
+    dims = ("scene", "model", "truth", "probability")
+    return found.assign(
+        probability_count=(dims, count),
+        probability_sum=(dims, count * probability),
+        probability_square_sum=(dims[:3], (count * probability**2).sum(-1)),
+    ).assign_coords(probability=BIN_EDGES[:-1])
 
 
 def random_scores(scenes: int = 60, models: int = 2, seed: int = 0) -> xr.Dataset:

@@ -9,7 +9,8 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.comparison import compare
 from s2cmc_zarr.scoring.intervals import intervals
 from s2cmc_zarr.scoring.metrics import metrics
-from scored import random_scores
+from s2cmc_zarr.scoring.probabilities import probability_metrics
+from scored import random_scores, with_probabilities
 
 
 def test_differences() -> None:
@@ -25,6 +26,25 @@ def test_differences() -> None:
     again = compare(found, "model_2", "model_0", replicates=100, method="percentile")
     np.testing.assert_allclose(turned["f1_difference_lower"], -again["f1_difference_upper"], rtol=1e-9)
     np.testing.assert_allclose(turned["f1_difference_p_value"], again["f1_difference_p_value"])
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "brier_score", "expected_calibration_error"])
+def test_differences_of_probabilities(name: str) -> None:
+    found = with_probabilities(random_scores(models=3))
+    table = compare(found, "model_2", "model_0", metric=name, replicates=100)
+    each = probability_metrics(found, "tags")[name]
+    expected = each.sel(model="model_2") - each.sel(model="model_0")
+    np.testing.assert_allclose(table[f"{name}_difference"], expected, rtol=1e-9, atol=1e-12)
+    assert table[f"{name}_difference"].dims == ("averaging", "tag")
+    assert (table[f"{name}_difference_lower"] <= table[f"{name}_difference"]).all()
+    assert (table[f"{name}_difference_p_value_holm"] >= table[f"{name}_difference_p_value"]).all()
+
+
+def test_models_without_probabilities_are_refused() -> None:
+    found = with_probabilities(random_scores())
+    found["probability_count"][:, 1] = 0
+    with pytest.raises(CatalogueError, match="model model_1 gives no probabilities; choose others"):
+        compare(found, "model_0", "model_1", metric="roc_auc")
 
 
 def test_a_clear_difference_is_found_and_equal_models_are_not_told_apart() -> None:

@@ -8,10 +8,13 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from s2cmc_zarr.analysis import estimates
+from s2cmc_zarr.analysis.resampling import resample
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.intervals import intervals
 from s2cmc_zarr.scoring.metrics import metrics
-from scored import random_scores, scores
+from s2cmc_zarr.scoring.probabilities import probability_metrics
+from scored import random_scores, scores, with_probabilities
 
 
 def test_estimates_are_those_of_metrics() -> None:
@@ -44,6 +47,45 @@ def test_percentiles_are_those_of_a_loop(averaging: str) -> None:
     expected = np.quantile(values, [0.025, 0.975])
     limits = [table[name].sel(averaging=averaging, label="cloud") for name in ("iou_lower", "iou_upper")]
     np.testing.assert_allclose(limits, expected, rtol=1e-10)
+
+
+PROBABILITY_METRICS = ["roc_auc", "average_precision", "brier_score", "expected_calibration_error"]
+
+
+def test_estimates_of_probabilities_are_those_of_probability_metrics() -> None:
+    found = with_probabilities(random_scores())
+    table = intervals(found, "tags", metric=PROBABILITY_METRICS, replicates=20)
+    expected = probability_metrics(found, "tags")
+    for name in PROBABILITY_METRICS:
+        xr.testing.assert_allclose(table[name], expected[name].transpose(*table[name].dims), rtol=1e-12)
+        np.testing.assert_array_equal(table[f"{name}_scenes"], expected[f"{name}_scenes"])
+        alone = intervals(found, "tags", metric=name, replicates=20)
+        limits = [f"{name}_lower", f"{name}_upper"]
+        xr.testing.assert_allclose(alone[limits], table[limits], rtol=1e-12)
+    assert table["roc_auc"].dims == ("averaging", "model", "tag")
+    np.testing.assert_array_equal(table["pixel_count"], expected["probability_pixel_count"])
+    assert [table.attrs[rule] for rule in ("classes", "calibration_bins", "replicates")] == ["cloud", 10, 20]
+
+
+@pytest.mark.parametrize("averaging", ["pooled", "per_scene"])
+@pytest.mark.parametrize("name", PROBABILITY_METRICS)
+def test_percentiles_of_probabilities_are_those_of_a_loop(name: str, averaging: str) -> None:
+    found = with_probabilities(random_scores(30)).isel(model=[0])
+    tagged = found["tags"].sel(tag="cirrus").values
+    table = intervals(found, "tags", metric=name, method="percentile", replicates=30, seed=5)
+    values = []
+    for times in resample(found["group"].values, 30, 5):
+        scenes = np.repeat(np.flatnonzero(tagged), times[tagged])
+        values.append(probability_metrics(found.isel(scene=scenes), None)[name].sel(averaging=averaging).item())
+    limits = [table[f"{name}_{side}"].sel(averaging=averaging, tag="cirrus").item() for side in ("lower", "upper")]
+    np.testing.assert_allclose(limits, np.quantile(values, [0.025, 0.975]), rtol=1e-10)
+
+
+def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = with_probabilities(random_scores(30))
+    whole = intervals(found, "tags", metric="roc_auc", replicates=50)
+    monkeypatch.setattr(estimates, "_BLOCK", 1)
+    xr.testing.assert_allclose(intervals(found, "tags", metric="roc_auc", replicates=50), whole, rtol=1e-12)
 
 
 def test_bca_is_that_of_scipy() -> None:
@@ -122,6 +164,10 @@ def test_unmarked_scenes_are_not_drawn_for_three_classes() -> None:
         ({"metric": "f3"}, "metric is 'f3', expected one of: precision, recall"),
         ({"method": "t"}, "method is 't', expected one of: bca, percentile"),
         ({"level": 95}, "level is 95, expected a number between 0 and 1"),
+        ({"metric": ["f1", "roc_auc"]}, "metrics are f1, roc_auc, some of masks and some of probabilities"),
+        ({"metric": "roc_auc", "classes": "three"}, "roc_auc is of cloud against the rest, and of all pixels: classes"),
+        ({"metric": "roc_auc", "tolerance": 2}, "tolerance 2, expected 'cloud' and 0"),
+        ({"metric": "roc_auc"}, "no probability_count in the scores"),
     ],
 )
 def test_refusals(arguments: dict[str, Any], message: str) -> None:

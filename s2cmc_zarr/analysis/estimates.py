@@ -23,6 +23,8 @@ from s2cmc_zarr.errors import CatalogueError
 
 _ROUNDING: Final = 1e-12
 """Of sums in another order, relative."""
+_BLOCK: Final = 2**23
+"""Sums that are held at a time, 64 MiB: products of smaller matrices are slow where cores are shared."""
 
 
 def estimates(
@@ -31,6 +33,7 @@ def estimates(
     independent: npt.NDArray[np.int64],
     of: Callable[[xr.Dataset], xr.Dataset],
     *,
+    by_group: bool = False,
     level: float = 0.95,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -50,6 +53,9 @@ def estimates(
     of : callable
         Takes a Dataset of the sums of `values`, with the dimension `replicate` in place of `scene`; gives a Dataset of
         what follows, with that dimension in all variables.
+    by_group : bool
+        Whether `values` are of scenes, without the dimensions of groups, and are to be added up over the scenes of each
+        group: they need not be held for every group then.
     level : float
         Nominal coverage, between 0 and 1.
     replicates, seed : int
@@ -69,20 +75,31 @@ def estimates(
         tested, the limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell
         how else it might be. The attributes say how the intervals were made.
     """
+    arrays = {str(name): array.transpose("scene", ...).astype(np.float64) for name, array in values.items()}
+    size = sum(array[0].size for array in arrays.values()) * (groups[..., 0].size if by_group else 1)
+    step = max(1, _BLOCK // size)
 
     def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
-        return of(values.map(lambda array: _sums(array.transpose("scene", ...), weights)))
+        scale = weights.astype(np.float64)
+        parts = []
+        for start in range(0, len(weights), step):
+            block = scale[start : start + step]
+            sums = {name: _sums(array, block, groups if by_group else None) for name, array in arrays.items()}
+            parts.append(of(xr.Dataset(sums)))
+        return xr.concat(parts, "replicate", data_vars="all", coords="minimal", compat="override", join="override")
 
     estimate = resampled(np.ones((1, len(independent)), dtype=np.int64)).isel(replicate=0)
-    drawn, left_out = resampled(resample(independent, replicates, seed)), resampled(leave_one_out(independent))
+    drawn = resampled(resample(independent, replicates, seed))
+    left_out = resampled(leave_one_out(independent)) if method == "bca" else None
     independent_count = group_count(groups, independent)
     known = independent_count > 1
     result = {}
     for name, array in estimate.items():
-        of_drawn, of_left_out = (found[name].transpose("replicate", *array.dims).values for found in (drawn, left_out))
-        if method == "percentile":
+        of_drawn = drawn[name].transpose("replicate", *array.dims).values
+        if left_out is None:
             limits = percentile_interval(of_drawn, level)
         else:
+            of_left_out = left_out[name].transpose("replicate", *array.dims).values
             limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
         varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (name in tested)
@@ -181,7 +198,16 @@ def ratio(numerator: xr.DataArray, denominator: xr.DataArray) -> xr.DataArray:
     return numerator / denominator.where(denominator > 0)
 
 
-def _sums(values: xr.DataArray, weights: npt.NDArray[np.int64]) -> xr.DataArray:
+def _sums(values: xr.DataArray, weights: npt.NDArray[np.float64], groups: xr.DataArray | None) -> xr.DataArray:
+    """Sum over the scenes of each replicate, and of each group if there are any."""
     dims = values.dims[1:]
     coords = {dim: values[dim] for dim in dims if dim in values.coords}
-    return xr.DataArray(resampled_sum(weights, values.values), coords, ("replicate", *dims))
+    if groups is None:
+        return xr.DataArray(resampled_sum(weights, values.values), coords, ("replicate", *dims))
+    coords |= {dim: groups[dim] for dim in groups.dims[:-1] if dim in groups.coords}
+    cells = groups.values.reshape(-1, groups.sizes["scene"])
+    summed = np.empty((len(weights), len(cells), *values.shape[1:]))
+    for number, there in enumerate(cells):
+        summed[:, number] = resampled_sum(weights[:, there], values.values[there])
+    shape = (len(weights), *groups.shape[:-1], *values.shape[1:])
+    return xr.DataArray(summed.reshape(shape), coords, ("replicate", *groups.dims[:-1], *dims))

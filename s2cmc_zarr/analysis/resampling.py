@@ -69,13 +69,13 @@ def leave_one_out(group: npt.ArrayLike) -> npt.NDArray[np.int64]:
     return np.asarray(kept, dtype=np.int64)
 
 
-def resampled_sum(weights: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> Floats:
+def resampled_sum(weights: npt.NDArray[Any], values: npt.NDArray[Any]) -> Floats:
     """Sum over the scenes of each replicate.
 
     Parameters
     ----------
     weights : numpy.ndarray
-        int64, shape (replicate, scene), from `resample` or `leave_one_out`.
+        Shape (replicate, scene), from `resample` or `leave_one_out`.
     values : numpy.ndarray
         Shape (scene, …), finite.
 
@@ -85,7 +85,7 @@ def resampled_sum(weights: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> F
         float64, shape (replicate, …); exact for counts whose sum is below 2⁵³.
     """
     # Only products of floats go through BLAS.
-    summed: Floats = np.tensordot(weights.astype(np.float64), values.astype(np.float64), axes=1)
+    summed: Floats = np.tensordot(weights.astype(np.float64, copy=False), values.astype(np.float64, copy=False), axes=1)
     return summed
 
 

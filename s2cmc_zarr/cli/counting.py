@@ -37,20 +37,21 @@ def counted(
 ) -> xr.Dataset:
     """Open scores, or score; what cannot be asked is said before pixels are read."""
     from s2cmc_zarr.progress import compute
-    from s2cmc_zarr.scoring.intervals import metric_names
     from s2cmc_zarr.scoring.kept_scores import is_scores
+    from s2cmc_zarr.scoring.measures import metric_names, select_measures
     from s2cmc_zarr.scoring.metrics import check_choice
     from s2cmc_zarr.view.tables import check_table_path
 
     if out:
         check_table_path(out)
-    if metric is not None:
-        metric_names(metric)
+    names = [] if metric is None else metric_names(metric)
     if keep_predictions and scores is None:
         raise CatalogueError("--keep-predictions keeps them with the counts: say where with --scores")
     options = parse_options(storage_options)
 
     def check(counts: xr.Dataset) -> None:
+        if names:
+            select_measures(counts, grouping(by), classes, shadow_policy, tolerance, names)
         table = s2cmc_zarr.metrics(counts, grouping(by), classes, shadow_policy, tolerance=tolerance)
         check_choice("label", label, table["label"].values.tolist())
 

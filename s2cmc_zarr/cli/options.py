@@ -83,6 +83,15 @@ Tolerance = Annotated[
 ]
 Out = Annotated[str | None, typer.Option(metavar="FILE", help="Write the table there, too: .parquet, .csv or .json.")]
 MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="For example f1, iou, recall, kappa, mcc, overall_accuracy; or of probabilities: roc_auc, "
+        "average_precision, brier_score, expected_calibration_error.",
+    ),
+]
+MaskMetricName = Annotated[
     str, typer.Option("--metric", metavar="NAME", help="For example f1, iou, recall, kappa, mcc, overall_accuracy.")
 ]
 Label = Annotated[str, typer.Option(metavar="CLASS", help="Of which class, if the metric is of single classes.")]

@@ -18,6 +18,7 @@ from s2cmc_zarr.cli.options import (
     KeptScores,
     Label,
     Level,
+    MaskMetricName,
     MethodOption,
     MetricName,
     ModelNames,
@@ -221,7 +222,7 @@ def explain(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A tag; can be given several times. Default: all.")
     ] = None,
-    metric: MetricName = "overall_accuracy",
+    metric: MaskMetricName = "overall_accuracy",
     classes: ClassesOption = "cloud",
     shadow_policy: Policy = "catalogue",
     tolerance: Tolerance = 0,
@@ -235,9 +236,11 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Tell which tags explain the errors of models, others held fixed."""
+    from s2cmc_zarr.scoring.measures import mask_metric_name
     from s2cmc_zarr.view.comparison import print_explanation
     from s2cmc_zarr.view.tables import write_table
 
+    mask_metric_name(metric)
     counts = counted(
         store,
         model,

@@ -9,7 +9,7 @@ from s2cmc_zarr.analysis.confusions import rates
 from s2cmc_zarr.analysis.estimates import independent_groups
 from s2cmc_zarr.analysis.groups import members
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.intervals import metric_names
+from s2cmc_zarr.scoring.measures import mask_metric_name, smaller_is_better
 from s2cmc_zarr.scoring.probabilities import at_thresholds
 
 
@@ -40,7 +40,7 @@ def calibrate_threshold(scores: xr.Dataset, calibration: xr.DataArray, *, metric
         If a part has no scenes, the metric is defined at no threshold, a model gives no probabilities, or it is not
         known which scenes are independent.
     """
-    (name,) = metric_names(metric)
+    name = mask_metric_name(metric)
     unit = independent_groups(scores)
     chosen = members(scores, calibration).values
     if chosen.ndim != 1:
@@ -59,7 +59,7 @@ def calibrate_threshold(scores: xr.Dataset, calibration: xr.DataArray, *, metric
     on_calibration = pooled(chosen)
     if on_calibration.isnull().all("threshold").any():
         raise CatalogueError(f"{name} is defined at no threshold: do the scenes for calibration have cloud?")
-    worth = -on_calibration if name.endswith("_error") else on_calibration
+    worth = -on_calibration if smaller_is_better(name) else on_calibration
     best = worth.argmax("threshold")
     result = xr.Dataset(
         {

@@ -12,7 +12,8 @@ from s2cmc_zarr.analysis.estimates import Method
 from s2cmc_zarr.analysis.groups import By, table_dataset
 from s2cmc_zarr.analysis.resampling import REPLICATES, holm
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.intervals import estimated, metric_names
+from s2cmc_zarr.scoring.intervals import estimated
+from s2cmc_zarr.scoring.measures import metric_names
 from s2cmc_zarr.scoring.metrics import ShadowPolicy
 
 

@@ -13,7 +13,7 @@ from s2cmc_zarr.analysis.confusions import Classes, rates
 from s2cmc_zarr.analysis.estimates import independent_groups
 from s2cmc_zarr.analysis.resampling import holm
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.scoring.intervals import metric_names
+from s2cmc_zarr.scoring.measures import mask_metric_name
 from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, select
 
 
@@ -71,7 +71,7 @@ def explain(
     CatalogueError
         As `metrics`; if there are no such tags; or if no model's effects can be told apart.
     """
-    (name,) = metric_names(metric)
+    name = mask_metric_name(metric)
     unit = independent_groups(scores)
     if "tags" not in scores.coords:
         raise CatalogueError("no coordinate tags; score the Dataset with its coordinates")

@@ -7,7 +7,7 @@ from typing import get_args
 
 import xarray as xr
 
-from s2cmc_zarr.analysis.confusions import RATES, Classes, rates
+from s2cmc_zarr.analysis.confusions import Classes
 from s2cmc_zarr.analysis.estimates import (
     Method,
     averages,
@@ -19,7 +19,8 @@ from s2cmc_zarr.analysis.estimates import (
 )
 from s2cmc_zarr.analysis.groups import By, group_dims, table_dataset
 from s2cmc_zarr.analysis.resampling import REPLICATES
-from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, check_choice, select
+from s2cmc_zarr.scoring.measures import metric_names, select_measures
+from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, check_choice
 
 
 def intervals(
@@ -48,7 +49,9 @@ def intervals(
     by, classes, shadow_policy, tolerance
         As for `metrics`.
     metric : str or sequence of str
-        One or more of those of `metrics`, such as ``"f1"`` or ``"kappa"``.
+        One or more of those of `metrics`, such as ``"f1"`` or ``"kappa"``; or of those of `probability_metrics`:
+        ``"roc_auc"``, ``"average_precision"``, ``"brier_score"``, ``"expected_calibration_error"``, which are of cloud
+        against the rest and have no tolerance.
     level : float
         Nominal coverage, between 0 and 1.
     method : {"bca", "percentile"}
@@ -70,7 +73,8 @@ def intervals(
     Raises
     ------
     CatalogueError
-        As `metrics`; if there is no such metric; or if it is not known which scenes are independent.
+        As `metrics` or `probability_metrics`; if there is no such metric, or some are of masks and others of
+        probabilities; or if it is not known which scenes are independent.
     """
     names = metric_names(metric)
     tables, attributes, groups = estimated(
@@ -78,14 +82,6 @@ def intervals(
     )
     result = table_dataset(tables, ("averaging", ..., *groups, "label"))
     return result.assign_attrs(attributes)
-
-
-def metric_names(metric: str | Sequence[str]) -> list[str]:
-    """Check names of metrics."""
-    names = [metric] if isinstance(metric, str) else list(metric)
-    for name in names:
-        check_choice("metric", name, list(RATES))
-    return names
 
 
 def estimated(
@@ -120,15 +116,16 @@ def estimated(
     """
     check_choice("method", method, get_args(Method))
     independent = independent_groups(scores)
-    counts, groups, attributes = select(scores, by, classes, shadow_policy, tolerance)
+    counts, groups, attributes, of, long_names = select_measures(scores, by, classes, shadow_policy, tolerance, names)
     counts = counts.compute()
+    pixels = counts["true"].sum("label")
     if contrast is not None:
         # A model that has masks of some scenes only, as the second annotator, is compared on these.
-        groups = groups & (counts["true"].sum("label") > 0).all("model")
-    values = groups * scene_values(counts, lambda totals: rates(totals, names))
+        groups = groups & (pixels > 0).all("model")
+    values = scene_values(counts, of)
 
-    def of(sums: xr.Dataset) -> xr.Dataset:
-        found = averages(sums, lambda totals: rates(totals, names))
+    def averaged(sums: xr.Dataset) -> xr.Dataset:
+        found = averages(sums, of)
         return (
             found if contrast is None else xr.Dataset({f"{name}_difference": contrast(found[name]) for name in names})
         )
@@ -137,7 +134,8 @@ def estimated(
         values,
         groups,
         independent,
-        of,
+        averaged,
+        by_group=True,
         level=level,
         replicates=replicates,
         seed=seed,
@@ -145,19 +143,20 @@ def estimated(
         tested=() if contrast is None else [f"{name}_difference" for name in names],
     )
     if contrast is not None:
-        found = found.merge(averages(values.sum("scene"), lambda totals: rates(totals, names)), compat="identical")
+        sums = values.map(lambda array: xr.dot(groups, array, dim="scene"))
+        found = found.merge(averages(sums, of), compat="identical")
     tables: dict[str, tuple[xr.DataArray, str]] = {}
-    for name in names:
-        shown = RATES[name].long_name
+    for name, long_name in long_names.items():
         if contrast is None:
-            tables |= with_limits(found, name, shown)
+            tables |= with_limits(found, name, long_name)
         else:
             difference = f"{name}_difference"
-            tables[name] = (found[name], shown)
+            tables[name] = (found[name], long_name)
             tables |= with_limits(found, difference, f"{name} of the first model less that of the second")
             tables[f"{difference}_p_value"] = (found[f"{difference}_p_value"], f"p-value of no difference of {name}")
-        tables[f"{name}_scenes"] = (values[f"{name}_scenes"].sum("scene"), f"scenes in the per-scene mean of {name}")
-    tables["pixel_count"] = (values["true"].sum(["scene", "label"]), "pixels in the metrics")
+        in_mean = xr.dot(groups, values[f"{name}_scenes"], dim="scene")
+        tables[f"{name}_scenes"] = (in_mean, f"scenes in the per-scene mean of {name}")
+    tables["pixel_count"] = (xr.dot(groups, pixels, dim="scene"), "pixels in the metrics")
     tables |= scene_counts(groups, independent)
     few = tables["scene_count"][0] < FEW_SCENES
     tables["few_scenes"] = (few, f"whether there are fewer than {FEW_SCENES} scenes")

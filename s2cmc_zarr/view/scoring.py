@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from s2cmc_zarr.scoring.measures import smaller_is_better
 from s2cmc_zarr.scoring.metrics import check_choice
 from s2cmc_zarr.view.figures import COEFFICIENT, PERCENT, SCENES, Format
 from s2cmc_zarr.view.tables import side_by_side, there, with_interval
@@ -100,7 +101,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
     everything, *groups = [of_label(table, metric, label) for table in tables]
     everything = everything.isel(dict.fromkeys(everything["scene_count"].dims, 0), drop=True)
     pooled = everything[metric].sel(averaging="pooled")
-    order = np.argsort(pooled.values if metric.endswith(("_error", "brier_score")) else -pooled.values, kind="stable")
+    order = np.argsort(pooled.values if smaller_is_better(metric) else -pooled.values, kind="stable")
     everything = everything.isel(model=order)
     rules, title = tables[0].attrs, title_of(metric, tables[0], label)
     frame = side_by_side(
