@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from s2cmc_zarr import make_replica
 from s2cmc_zarr.release.catalogue import Release
 from s2cmc_zarr.schema import BANDS, SCENE_SIZE
 
-SHARED: Final = Path(__file__).parents[2] / "shared" / "data"
+SHARED: Final = Path(os.environ.get("S2CMC_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 TAGS: Final = SHARED / "classification_tags.csv"
 REAL: Final = SHARED / "l1c_reference_scenes.npy"
 QUANTIFICATION: Final = 10_000

@@ -2,7 +2,7 @@
 
     python benchmarks/scoring.py [--scenes N] [--rounds N] [--quick] [--json FILE] [--directory DIR]
 
-Needs the extra `models`, and the real pixels of ../shared/data: on noise a forest looks twice as fast, since all paths
+Needs the extra `models`, and real pixels (`S2CMC_REAL_DATA`): on noise a forest looks twice as fast, since all paths
 end early. What is compared runs in turns, and medians are printed. Mpx/s are 10⁶ pixels of a scene, of all its bands.
 """
 

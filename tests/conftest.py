@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from real_files import ABSENT, REAL_DATA
 from releases import PlainRelease
 from s2cmc_zarr.release.replica import make_replica
 
@@ -14,14 +15,12 @@ from s2cmc_zarr.release.replica import make_replica
 settings.register_profile("compiled", deadline=None)
 settings.load_profile("compiled")
 
-REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
-
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real tag table, footprints and pixels."""
     if not REAL_DATA.is_dir():
-        pytest.skip(f"the real data are not at {REAL_DATA}")
+        pytest.skip(ABSENT)
     return REAL_DATA
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -11,9 +10,8 @@ import numpy.typing as npt
 import pytest
 import xarray as xr
 
+from real_files import ABSENT, REAL_DATA
 from s2cmc_zarr.schema import BAND_NAMES, DIMS, LABELS, TAG_GROUP, TAGS, UNLABELLED
-
-REFERENCE_SCENES = Path(__file__).parents[2] / "shared" / "data" / "l1c_reference_scenes.npy"
 
 
 def synthetic(scenes: int = 6, size: int = 16, seed: int = 0, *, dask: bool = True) -> xr.Dataset:
@@ -78,9 +76,9 @@ def watched(ds: xr.Dataset, reads: list[tuple[str, int]]) -> xr.Dataset:
 
 def reference() -> xr.Dataset:
     """Real Level-1C pixels, of which scenes 0 and 1 are cloudy; there are no masks, so that everything is clear."""
-    if not REFERENCE_SCENES.exists():
-        pytest.skip(f"no {REFERENCE_SCENES}")
-    pixels = np.load(REFERENCE_SCENES, allow_pickle=False)
+    if not REAL_DATA.is_dir():
+        pytest.skip(ABSENT)
+    pixels = np.load(REAL_DATA / "l1c_reference_scenes.npy", allow_pickle=False)
     return xr.Dataset(
         {
             "reflectance": (DIMS["reflectance"], pixels.transpose(0, 3, 1, 2)),

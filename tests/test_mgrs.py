@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 
 import pytest
 
+from real_files import REAL_DATA, TABLE, needs_real_data
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.mgrs import BANDS, Tile, is_southern, tile_bounds, tile_name
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real footprints are not here")
+@needs_real_data
 def test_real_footprints_lie_in_their_tiles_and_on_their_grid() -> None:
-    for footprint in json.loads((DATA / "footprints_verified.json").read_text()):
+    for footprint in json.loads((REAL_DATA / "footprints_verified.json").read_text()):
         tile = tile_bounds(footprint["scene"].split("_T")[1][:5])
         west, south, east, north = footprint["footprint_bounds"]
         assert tile.epsg == footprint["epsg"]
@@ -23,9 +21,9 @@ def test_real_footprints_lie_in_their_tiles_and_on_their_grid() -> None:
         assert (west - tile.left) % 20 == (tile.top - north) % 20 == 0
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real tag table is not here")
+@needs_real_data
 def test_all_tiles_of_the_catalogue_are_known() -> None:
-    with (DATA / "classification_tags.csv").open() as file:
+    with TABLE.open() as file:
         tiles = [tile_bounds(row["scene"].split("_T")[1][:5]) for row in csv.DictReader(file)]
     assert len(tiles) == 513
     assert len({tile.epsg for tile in tiles}) == 95

@@ -20,14 +20,13 @@ import pytest
 import shapefile
 from PIL import Image
 
+from real_files import REAL_DATA, TABLE, needs_real_data
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.mgrs import tile_bounds
 from s2cmc_zarr.release.replica import footprint_files, make_replica
 from s2cmc_zarr.release.simulate_table import SETTINGS, scale_counts
 from s2cmc_zarr.schema import CSV_COLUMNS, TAGS
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
-TABLE = DATA / "classification_tags.csv"
 SIZE = 64
 PERCENTS = ["clear_percent", "cloud_percent", "shadow_percent"]
 FILES = [
@@ -38,7 +37,6 @@ FILES = [
     "subscenes.zip",
     "thumbnails.zip",
 ]
-with_real_table = pytest.mark.skipif(not TABLE.is_file(), reason="the real tag table is not here")
 
 
 @pytest.fixture(scope="module")
@@ -202,10 +200,10 @@ def test_footprints_lie_in_their_tile_and_on_its_grid(replica: Path) -> None:
             assert f'PROJCS["WGS_1984_UTM_Zone_{zone}{hemisphere}"' in archive.read(f"{stem}.prj").decode()
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real footprints are not here")
+@needs_real_data
 def test_footprint_files_equal_the_real_ones_byte_for_byte() -> None:
-    for real in json.loads((DATA / "footprints_verified.json").read_text()):
-        folder = DATA / "shapefiles" / real["scene"]
+    for real in json.loads((REAL_DATA / "footprints_verified.json").read_text()):
+        folder = REAL_DATA / "shapefiles" / real["scene"]
         files = footprint_files(real["epsg"], tuple(real["footprint_bounds"]))
         assert files["shp"] == (folder / f"{real['scene']}.shp").read_bytes()
         assert files["prj"] == (folder / f"{real['scene']}.prj").read_bytes()
@@ -226,7 +224,7 @@ def test_more_scenes_than_settings_stay_unique(tmp_path: Path) -> None:
     assert len(table) == 300
 
 
-@with_real_table
+@needs_real_data
 def test_real_table_is_kept_and_masks_have_its_counts_at_the_published_size(tmp_path: Path) -> None:
     with TABLE.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -252,7 +250,7 @@ def test_real_table_is_kept_and_masks_have_its_counts_at_the_published_size(tmp_
     assert load(replica, "alt_masks", row["scene"]).shape == mask.shape
 
 
-@with_real_table
+@needs_real_data
 def test_rows_are_spread_evenly_over_the_real_table_and_scaled(tmp_path: Path) -> None:
     real = read_csv(TABLE)
     table = read_table(make_replica(tmp_path, 12, size=SIZE, tags=TABLE))
@@ -268,7 +266,7 @@ def test_rows_are_spread_evenly_over_the_real_table_and_scaled(tmp_path: Path) -
     np.testing.assert_array_equal(masks, n)
 
 
-@with_real_table
+@needs_real_data
 def test_whole_real_table_can_be_asked_for(tmp_path: Path) -> None:
     everything = read_table(make_replica(tmp_path / "all", None, size=16, tags=TABLE))
     more = read_table(make_replica(tmp_path / "more", 1000, size=16, tags=TABLE))

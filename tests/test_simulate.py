@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from real_files import TABLE, needs_real_data
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.release.simulate import CLEAR, CLOUD, CLOUD_SHADOW, Scene, simulate_scene
 from s2cmc_zarr.release.simulate_table import choose_rows
 from s2cmc_zarr.schema import BAND_NAMES, BANDS, TAGS
 
-TABLE = Path(__file__).parents[2] / "shared" / "data" / "classification_tags.csv"
 NORTH = "S2A_MSIL1C_20180521T165525_N0206_R058_T15VVG_20180521T225149"
 SOUTH = "S2A_MSIL1C_20180521T165525_N0206_R058_T37LDL_20180521T225149"
 SIZE = 128
@@ -178,7 +176,7 @@ def test_a_threshold_test_finds_clouds_except_thin_ones_and_mistakes_snow() -> N
     assert threshold_test(simulate("snow/ice", "hills/mountains")).mean() > 0.05
 
 
-@pytest.mark.skipif(not TABLE.is_file(), reason="the real tag table is not here")
+@needs_real_data
 def test_every_row_of_the_real_table_can_be_simulated() -> None:
     rows = choose_rows(None, 32, TABLE, 0)
     assert len(rows) == 513
@@ -188,7 +186,7 @@ def test_every_row_of_the_real_table_can_be_simulated() -> None:
         assert np.isfinite(scene.reflectance).all()
 
 
-@pytest.mark.skipif(not TABLE.is_file(), reason="the real tag table is not here")
+@needs_real_data
 def test_second_annotators_agree_as_much_as_the_published_ones() -> None:
     scenes = [
         simulate_scene(row.scene, row.tags, row.counts, SIZE, row.shadows_marked)
