@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter
 
+from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.models.installed import file_of, once, require, sha256
 from s2cmc_zarr.scoring.models.prediction import Pixels
 from s2cmc_zarr.scoring.models.specification import Specification
@@ -20,8 +23,8 @@ from s2cmc_zarr.scoring.models.specification import Specification
 class OmniCloudMask:
     """OmniCloudMask (https://github.com/DPIRD-DMA/OmniCloudMask, Wright et al. 2025), by its `predict_from_array`.
 
-    The package fetches its weights from the network when it is first run. Classes and their order are those of its
-    documentation; with these weights it could not be run where this was written.
+    The package fetches its weights when they are first needed, and keeps them in the user's data directory. The mask is
+    the package's; probabilities are the softmax of its scores, without the rounding and the 0.001 that it adds to each.
 
     Parameters
     ----------
@@ -31,46 +34,68 @@ class OmniCloudMask:
     Raises
     ------
     CatalogueError
-        If the package is not installed.
+        If the package is not installed, or its weights cannot be fetched.
     """
 
     patch_size: int = 1000
     patch_overlap: int = 300
 
-    specification: ClassVar[Specification] = Specification(
-        name="omnicloudmask",
-        version="latest",
-        licence="MIT",
-        bands=("B04", "B03", "B8A"),
-        classes={
-            "clear": "clear",
-            "thick cloud": "cloud",
-            "thin cloud": "thin cloud",
-            "cloud shadow": "cloud shadow",
-        },
-        outputs="probabilities",
-        halo=None,
-        reference="https://github.com/DPIRD-DMA/OmniCloudMask",
-    )
-
     def __post_init__(self) -> None:
         require("omnicloudmask", "omnicloudmask", hint="pip install omnicloudmask")
 
+    @property
+    def specification(self) -> Specification:
+        """What the installed version takes and gives."""
+        return Specification(
+            name="omnicloudmask",
+            version=version("omnicloudmask"),
+            licence="MIT",
+            bands=("B04", "B03", "B8A"),
+            classes={
+                "clear": "clear",
+                "thick cloud": "cloud",
+                "thin cloud": "thin cloud",
+                "cloud shadow": "cloud shadow",
+            },
+            outputs="logits",
+            halo=None,
+            reference="https://github.com/DPIRD-DMA/OmniCloudMask",
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the networks, which are fetched if they are not there."""
+        return hashlib.sha256(" ".join(map(sha256, once(_fetch_networks))).encode()).hexdigest()
+
     def predict(self, reflectance: Pixels) -> npt.NDArray[np.float32]:
-        """Predict probabilities of clear, thick cloud, thin cloud and cloud shadow, float32, shape (4, y, x)."""
+        """Predict scores of clear, thick cloud, thin cloud and cloud shadow, float32, shape (4, y, x)."""
+        once(_fetch_networks)
         from omnicloudmask import predict_from_array
 
-        smallest = min(reflectance.shape[1:])
-        patch = min(self.patch_size, smallest)
-        probabilities = predict_from_array(
+        patch = min(self.patch_size, *reflectance.shape[1:])
+        scores = predict_from_array(
             reflectance,
             patch_size=patch,
             patch_overlap=min(self.patch_overlap, patch // 2),
             inference_device="cpu",
             export_confidence=True,
+            softmax_output=False,
             apply_no_data_mask=False,
         )
-        return np.asarray(probabilities, dtype=np.float32)
+        # Patches without any data are not predicted.
+        return np.nan_to_num(np.asarray(scores, dtype=np.float32), nan=0.0)
+
+
+def _fetch_networks() -> tuple[Path, ...]:
+    from omnicloudmask.download_models import get_models
+
+    try:
+        return tuple(Path(network["Path"]) for network in get_models())
+    except Exception as error:  # whatever the package's clients of two hosts raise
+        raise CatalogueError(
+            f"the weights of omnicloudmask could not be fetched ({type(error).__name__}: {error}); "
+            "connect to the network, or put them where the package looks for them"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -94,27 +119,30 @@ class Sentle:
 
     filter_size: int = 7
 
-    specification: ClassVar[Specification] = Specification(
-        name="sentle",
-        version="2026.10",
-        licence="",
-        bands=("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
-        classes={
-            "clear sky": "clear",
-            "thick cloud": "cloud",
-            "thin cloud": "thin cloud",
-            "shadow": "cloud shadow",
-        },
-        outputs="logits",
-        level="L2A",
-        resolution=10,
-        halo=None,
-        size_multiple=32,
-        reference="https://github.com/cmosig/sentle",
-    )
-
     def __post_init__(self) -> None:
         require("sentle", "sentle", "torch", hint="pip install --no-deps sentle && pip install torch")
+
+    @property
+    def specification(self) -> Specification:
+        """What the installed version takes and gives."""
+        return Specification(
+            name="sentle",
+            version=version("sentle"),
+            licence="",
+            bands=("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
+            classes={
+                "clear sky": "clear",
+                "thick cloud": "cloud",
+                "thin cloud": "thin cloud",
+                "shadow": "cloud shadow",
+            },
+            outputs="logits",
+            level="L2A",
+            resolution=10,
+            halo=None,
+            size_multiple=32,
+            reference="https://github.com/cmosig/sentle",
+        )
 
     @property
     def path(self) -> Path:
