@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import s2cmc_zarr
 from s2cmc_zarr.choices import MODEL_NAMES, Classes, ShadowPolicy
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from s2cmc_zarr.scoring.models import Model
+
+
+class Counted(NamedTuple):
+    """Counts, and a sentence on the models that are left out; empty, if there are none."""
+
+    counts: xr.Dataset
+    left_out: str
 
 
 def counted(
@@ -30,13 +37,17 @@ def counted(
     workers: int | None,
     scheduler: str | None,
     storage_options: str | None,
+    scores_storage_options: str | None,
     quiet: bool,
     metric: str | None = None,
     label: str = "cloud",
+    tags: list[str] | None = None,
     keep_predictions: bool = False,
-) -> xr.Dataset:
-    """Open scores, or score; what cannot be asked is said before pixels are read."""
+) -> Counted:
+    """Open scores, or score; what cannot be asked is said before pixels are read, or anything is written."""
+    from s2cmc_zarr.analysis.estimates import independent_groups
     from s2cmc_zarr.progress import compute
+    from s2cmc_zarr.scoring.explanation import chosen_tags
     from s2cmc_zarr.scoring.kept_scores import is_scores
     from s2cmc_zarr.scoring.measures import metric_names, select_measures
     from s2cmc_zarr.scoring.metrics import check_choice
@@ -45,35 +56,59 @@ def counted(
     if out:
         check_table_path(out)
     names = [] if metric is None else metric_names(metric)
-    if keep_predictions and scores is None:
+    if scores is None and keep_predictions:
         raise CatalogueError("--keep-predictions keeps them with the counts: say where with --scores")
-    options = parse_options(storage_options)
+    if scores is None and scores_storage_options is not None:
+        raise CatalogueError("--scores-storage-options are for --scores, which is not given")
+    options, scores_options = parse_options(storage_options), parse_options(scores_storage_options)
 
     def check(counts: xr.Dataset) -> None:
         if names:
+            independent_groups(counts)
             select_measures(counts, grouping(by), classes, shadow_policy, tolerance, names)
         table = s2cmc_zarr.metrics(counts, grouping(by), classes, shadow_policy, tolerance=tolerance)
         check_choice("label", label, table["label"].values.tolist())
+        if tags:
+            chosen_tags(counts, tags)
 
     if is_scores(store, options):
         if scores is not None:
             raise CatalogueError(
                 f"{store} is a store of scores itself: --scores says where to keep those of a catalogue"
             )
-        counts = s2cmc_zarr.open_scores(store, models or None, storage_options=options)
+        asked, left_out = (models, "") if models else _comparable(store, classes, options)
+        counts = s2cmc_zarr.open_scores(store, asked, storage_options=options)
         check(counts)
-        return counts
+        return Counted(counts, left_out)
     if not models:
         raise CatalogueError(
             f"{store} is no store of scores: say with --model what to score; built in: {', '.join(MODEL_NAMES)}"
         )
     dataset = s2cmc_zarr.open_catalogue(store, storage_options=options)
     chosen = [_load(name, allow_pickle) for name in models]
-    with client(scheduler, workers), s2cmc_zarr.claim_scores(scores) if scores else contextlib.nullcontext():
-        counts = s2cmc_zarr.score(dataset, chosen, store=scores, keep_predictions=keep_predictions)
-        check(counts)
-        computed: tuple[xr.Dataset] = compute(counts, progress=bar(quiet))
-    return computed[0]
+    check(s2cmc_zarr.score(dataset, chosen))
+    claimed = s2cmc_zarr.claim_scores(scores, scores_options) if scores else contextlib.nullcontext()
+    with client(scheduler, workers), claimed:
+        lazy = s2cmc_zarr.score(
+            dataset, chosen, store=scores, keep_predictions=keep_predictions, storage_options=scores_options
+        )
+        computed: tuple[xr.Dataset] = compute(lazy, progress=bar(quiet))
+    return Counted(computed[0], "")
+
+
+def _comparable(store: str, classes: Classes, options: dict[str, Any] | None) -> tuple[list[str], str]:
+    """Name all models that can be scored by these classes, and say which cannot."""
+    from s2cmc_zarr.scoring.kept_scores import kept_labels
+
+    labels = kept_labels(store, options)
+    without = [name for name, known in labels.items() if classes == "three" and "cloud_shadow" not in known]
+    if labels and len(without) == len(labels):
+        raise CatalogueError(
+            f"no model in {store} tells cloud shadow apart ({', '.join(without)}): three classes cannot be scored; "
+            "use --classes cloud"
+        )
+    left_out = f"Left out, as they predict no cloud shadow: {', '.join(without)}." if without else ""
+    return [name for name in labels if name not in without], left_out
 
 
 def _load(text: str, allow_pickle: bool) -> Model:

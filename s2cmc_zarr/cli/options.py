@@ -18,6 +18,13 @@ CONNECT_TIMEOUT = "10s"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 errors = Console(stderr=True)
 
+
+def _check_share(value: float) -> float:
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{value:g} is not in the range 0<x<1.")
+    return value
+
+
 Source = Annotated[
     str,
     typer.Argument(
@@ -31,6 +38,9 @@ StorageOptions = Annotated[
 ]
 SourceStorageOptions = Annotated[
     str | None, typer.Option(metavar="JSON", help="The same, for the file system of the release.")
+]
+ScoresStorageOptions = Annotated[
+    str | None, typer.Option(metavar="JSON", help="The same, for the file system of --scores.")
 ]
 Scheduler = Annotated[
     str | None,
@@ -95,7 +105,9 @@ MaskMetricName = Annotated[
     str, typer.Option("--metric", metavar="NAME", help="For example f1, iou, recall, kappa, mcc, overall_accuracy.")
 ]
 Label = Annotated[str, typer.Option(metavar="CLASS", help="Of which class, if the metric is of single classes.")]
-Level = Annotated[float, typer.Option(metavar="SHARE", min=0, max=1, help="Nominal coverage of the intervals.")]
+Level = Annotated[
+    float, typer.Option(metavar="SHARE", callback=_check_share, help="Nominal coverage of the intervals.")
+]
 MethodOption = Annotated[Method, typer.Option("--method", help="Kind of bootstrap interval.")]
 Replicates = Annotated[int, typer.Option(metavar="N", min=1, help="Resamples of independent groups of scenes.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of the resamples.")]

@@ -28,6 +28,7 @@ from s2cmc_zarr.cli.options import (
     Replicates,
     Scheduler,
     Scores,
+    ScoresStorageOptions,
     Seed,
     StorageOptions,
     Tolerance,
@@ -55,13 +56,14 @@ def score(
     workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
+    scores_storage_options: ScoresStorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """Score cloud-mask models against the masks, by tag or any other grouping."""
     from s2cmc_zarr.view.scoring import print_metrics, print_probability_metrics
     from s2cmc_zarr.view.tables import all_and_groups, write_table
 
-    counts = counted(
+    counts, left_out = counted(
         store,
         model,
         by=by,
@@ -74,12 +76,13 @@ def score(
         workers=workers,
         scheduler=scheduler,
         storage_options=storage_options,
+        scores_storage_options=scores_storage_options,
         quiet=quiet,
         keep_predictions=keep_predictions,
     )
     make = partial(s2cmc_zarr.metrics, counts, classes=classes, shadow_policy=shadow_policy, tolerance=tolerance)
     tables = all_and_groups(make, grouping(by))
-    print_metrics(tables)
+    print_metrics(tables, left_out)
     some = counts.isel(model=counts["probability_count"].any(["scene", "truth", "probability"]).values)
     if some.sizes["model"]:
         make_others = partial(s2cmc_zarr.probability_metrics, some, shadow_policy=shadow_policy)
@@ -108,13 +111,14 @@ def leaderboard(
     workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
+    scores_storage_options: ScoresStorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """Rank models, with intervals over independent groups of scenes; without --model, all that were scored."""
     from s2cmc_zarr.view.scoring import print_leaderboard
     from s2cmc_zarr.view.tables import all_and_groups, write_table
 
-    counts = counted(
+    counts, left_out = counted(
         store,
         model,
         by=by,
@@ -127,6 +131,7 @@ def leaderboard(
         workers=workers,
         scheduler=scheduler,
         storage_options=storage_options,
+        scores_storage_options=scores_storage_options,
         quiet=quiet,
         metric=metric,
         label=label,
@@ -144,7 +149,7 @@ def leaderboard(
         seed=seed,
     )
     tables = all_and_groups(make, grouping(by))
-    print_leaderboard(tables, metric, label)
+    print_leaderboard(tables, metric, label, left_out)
     if out:
         write_table(tables, out)
 
@@ -170,13 +175,14 @@ def compare(
     workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
+    scores_storage_options: ScoresStorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """Tell whether two models differ by more than chance, on the same resamples of scenes."""
     from s2cmc_zarr.view.comparison import print_comparison
     from s2cmc_zarr.view.tables import all_and_groups, write_table
 
-    counts = counted(
+    counts, _ = counted(
         store,
         [first, second],
         by=by,
@@ -189,6 +195,7 @@ def compare(
         workers=workers,
         scheduler=scheduler,
         storage_options=storage_options,
+        scores_storage_options=scores_storage_options,
         quiet=quiet,
         metric=metric,
         label=label,
@@ -233,6 +240,7 @@ def explain(
     workers: Workers = None,
     scheduler: Scheduler = None,
     storage_options: StorageOptions = None,
+    scores_storage_options: ScoresStorageOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """Tell which tags explain the errors of models, others held fixed."""
@@ -241,7 +249,7 @@ def explain(
     from s2cmc_zarr.view.tables import write_table
 
     mask_metric_name(metric)
-    counts = counted(
+    counts, left_out = counted(
         store,
         model,
         by="all",
@@ -254,10 +262,12 @@ def explain(
         workers=workers,
         scheduler=scheduler,
         storage_options=storage_options,
+        scores_storage_options=scores_storage_options,
         quiet=quiet,
         metric=metric,
+        tags=tag,
     )
     table = s2cmc_zarr.explain(counts, tag, classes, shadow_policy, metric=metric, tolerance=tolerance, level=level)
-    print_explanation(table)
+    print_explanation(table, left_out)
     if out:
         write_table([table], out)

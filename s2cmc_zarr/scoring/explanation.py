@@ -12,7 +12,7 @@ import xarray as xr
 from s2cmc_zarr.analysis.confusions import Classes, rates
 from s2cmc_zarr.analysis.estimates import independent_groups
 from s2cmc_zarr.analysis.resampling import holm
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.errors import CatalogueError, suggestion
 from s2cmc_zarr.scoring.measures import mask_metric_name
 from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, select
 
@@ -73,12 +73,7 @@ def explain(
     """
     name = mask_metric_name(metric)
     unit = independent_groups(scores)
-    if "tags" not in scores.coords:
-        raise CatalogueError("no coordinate tags; score the Dataset with its coordinates")
-    known = scores["tag"].values.tolist()
-    wanted = known if tags is None else list(tags)
-    if unknown := [tag for tag in wanted if tag not in known]:
-        raise CatalogueError(f"no tag {unknown[0]!r}; there are: {', '.join(known)}")
+    wanted = chosen_tags(scores, tags)
     counts, groups, attributes = select(scores, None, classes, shadow_policy, tolerance)
     error = rates(counts.compute(), [name])[name]
     if "label" in error.dims:
@@ -109,6 +104,17 @@ def explain(
         | {"averaging": "per_scene", "metric": name, "level": level}
         | {"left_out": left_out, "not_explained": "; ".join(problems)}
     )
+
+
+def chosen_tags(scores: xr.Dataset, tags: Sequence[str] | None) -> list[str]:
+    """Check names of tags; without any, give all."""
+    if "tags" not in scores.coords:
+        raise CatalogueError("no coordinate tags; score the Dataset with its coordinates")
+    known: list[str] = scores["tag"].values.tolist()
+    wanted = known if tags is None else list(tags)
+    if unknown := [tag for tag in wanted if tag not in known]:
+        raise CatalogueError(f"no tag {unknown[0]!r}; there are: {', '.join(known)}{suggestion(unknown[0], known)}")
+    return wanted
 
 
 def _fit(

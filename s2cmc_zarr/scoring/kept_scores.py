@@ -67,7 +67,9 @@ def open_scores(
     if _version(store) is None:
         raise CatalogueError(f"{url}: no store of scores there; make one with s2cmc score --scores")
     groups = _groups(store)
-    chosen = list(models) if models is not None else sorted(name for name in groups if name == _name(groups[name]))
+    chosen = list(models) if models is not None else _newest(groups)
+    if not chosen:
+        raise CatalogueError(f"no model was scored into {url} yet; run s2cmc score --scores")
     if unknown := [name for name in chosen if name not in groups]:
         raise CatalogueError(f"no scores of {unknown[0]!r} in {url}; there are: {', '.join(sorted(groups))}")
     counted = {name: _counted(groups[name]) for name in chosen}
@@ -101,6 +103,14 @@ def open_scores(
         [str(found["digest"]) for found in attributes],
         [bool(counts["probability_count"].any()) for counts in per_model],
     )
+
+
+def kept_labels(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Name the models that `open_scores` opens by default, with the classes that each tells apart."""
+    groups = _groups(connect(url, storage_options))
+    return {name: tuple(groups[name].attrs["labels"]) for name in _newest(groups)}  # type: ignore[arg-type]
 
 
 def check_or_make(store: Store, url: str | os.PathLike[str]) -> None:
@@ -221,6 +231,11 @@ def _groups(store: Store) -> dict[str, zarr.Group]:
             several.sort(key=lambda group: not _counted(group))
         groups[name] = several[0]
     return groups
+
+
+def _newest(groups: Mapping[str, zarr.Group]) -> list[str]:
+    """Sort names that mean the newest version of a model."""
+    return sorted(name for name, group in groups.items() if name == _name(group))
 
 
 def _name(group: zarr.Group) -> str:

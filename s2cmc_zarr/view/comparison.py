@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from s2cmc_zarr.view.figures import P_VALUE, PERCENT, SCENES, Format
-from s2cmc_zarr.view.scoring import format_of, of_label, policy_of, rules_of, title_of, what_of
+from s2cmc_zarr.view.scoring import format_of, of_label, policy_of, rules_of, sentences, title_of, what_of
 from s2cmc_zarr.view.tables import side_by_side, there, with_interval
 from s2cmc_zarr.view.terminal import print_table, print_tables
 
@@ -49,16 +49,18 @@ def print_comparison(tables: Sequence[xr.Dataset], metric: str, label: str = "cl
     )
 
 
-def print_explanation(table: xr.Dataset) -> None:
+def print_explanation(table: xr.Dataset, left_out: str = "") -> None:
     """Print what tags add to the error of each model.
 
     Parameters
     ----------
     table : xarray.Dataset
         As `explain` gives it.
+    left_out : str
+        A sentence on models that are not in it.
     """
     rules = table.attrs
-    without = f" Not explained: {rules['not_explained']}." if rules["not_explained"] else ""
+    without = f"Not explained: {rules['not_explained']}." if rules["not_explained"] else ""
     for model in table["model"].values[table["r_squared"].notnull().values]:
         of = table.sel(model=model, drop=True)
         of = of.isel(tag=np.argsort(-of["effect"].values, kind="stable"))
@@ -66,11 +68,14 @@ def print_explanation(table: xr.Dataset) -> None:
             side_by_side({"scenes": of["tag_scene_count"]} | _tested(of, "effect", "p_value", "effect")),
             f"{model}: what each tag adds to the error",
             formats=_tested_formats("effect", PERCENT),
-            caption=(
+            caption=sentences(
                 f"Percentage points of the error of a scene ({rules['metric']}; {what_of(rules).lower()}), other tags "
                 f"held fixed; without tags it is {PERCENT.text(float(of['intercept']))} %. {int(of['scene_count'])} "
                 f"scenes in {int(of['group_count'])} independent groups, R² {float(of['r_squared']):.2f}; in brackets "
-                f"{100 * rules['level']:g} % intervals. {policy_of(rules)}{without}"
+                f"{100 * rules['level']:g} % intervals.",
+                policy_of(rules),
+                without,
+                left_out,
             ),
         )
 

@@ -42,13 +42,15 @@ _COEFFICIENTS: Final = ("kappa", "mcc", *_PROBABILITY_METRICS)
 """Metrics that are not printed as percent."""
 
 
-def print_metrics(tables: Sequence[xr.Dataset]) -> None:
+def print_metrics(tables: Sequence[xr.Dataset], left_out: str = "") -> None:
     """Print metrics, a table for each model.
 
     Parameters
     ----------
     tables : sequence of xarray.Dataset
         As `metrics` gives them, with the dimension `model`; those of all scenes and of groups, say.
+    left_out : str
+        A sentence on models that are not in them.
     """
     rules = tables[0].attrs
     print_tables(
@@ -57,9 +59,11 @@ def print_metrics(tables: Sequence[xr.Dataset]) -> None:
             for model in tables[0]["model"].values
         },
         formats=dict.fromkeys([*_METRICS.values(), "mean F1"], PERCENT) | {"scenes": SCENES},
-        caption=(
+        caption=sentences(
             f"{what_of(rules)}. Percent, except kappa; pooled over pixels, except mean F1: over the n scenes in which "
-            f"it is defined. {policy_of(rules)}"
+            "it is defined.",
+            policy_of(rules),
+            left_out,
         ),
     )
 
@@ -86,7 +90,7 @@ def print_probability_metrics(tables: Sequence[xr.Dataset]) -> None:
     )
 
 
-def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "cloud") -> None:
+def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "cloud", left_out: str = "") -> None:
     """Print models from the best to the worst, of all scenes and by group.
 
     Parameters
@@ -97,6 +101,8 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
         Which of their metrics.
     label : str
         Of which class, if the metric is of single classes.
+    left_out : str
+        A sentence on models that are not in them.
     """
     everything, *groups = [of_label(table, metric, label) for table in tables]
     everything = everything.isel(dict.fromkeys(everything["scene_count"].dims, 0), drop=True)
@@ -118,9 +124,11 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
         frame,
         f"Leaderboard: {title}",
         formats={"pooled": form, "per scene": form, "scenes": SCENES, "Mpx": Format(decimals=1)},
-        caption=(
-            f"{rules_of(rules, metric)} n: scenes in the mean per scene, those in which it is defined. Mpx: millions "
-            "of pixels of which there is a prediction."
+        caption=sentences(
+            rules_of(rules, metric),
+            "n: scenes in the mean per scene, those in which it is defined. Mpx: millions of pixels of which there is "
+            "a prediction.",
+            left_out,
         ),
     )
     for table in groups:
@@ -167,6 +175,11 @@ def title_of(metric: str, table: xr.Dataset, label: str) -> str:
 def format_of(metric: str) -> Format:
     """Say how a metric is printed."""
     return COEFFICIENT if metric in _COEFFICIENTS else PERCENT
+
+
+def sentences(*parts: str) -> str:
+    """Join sentences; those that are empty are left out."""
+    return " ".join(part for part in parts if part)
 
 
 def what_of(rules: dict[str, object]) -> str:

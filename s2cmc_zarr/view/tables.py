@@ -73,12 +73,19 @@ def write_table(tables: Sequence[xr.Dataset], path: str | os.PathLike[str]) -> N
 
 
 def check_table_path(path: str | os.PathLike[str]) -> str:
-    """Give the end of a name that `write_table` knows, before anything is computed."""
+    """Give the end of a name that `write_table` knows, and try to write there, before anything is computed."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".parquet", ".csv", ".json"):
         raise CatalogueError(f"{os.fspath(path)} ends in {suffix!r}, expected .parquet, .csv or .json")
     if not Path(path).parent.is_dir():
         raise CatalogueError(f"{os.fspath(path)}: there is no folder {Path(path).parent}; make it first")
+    new = not Path(path).exists()
+    try:
+        Path(path).open("ab").close()
+        if new:
+            Path(path).unlink()
+    except OSError as error:
+        raise CatalogueError(f"{os.fspath(path)} cannot be written: {error.strerror}") from None
     return suffix
 
 
