@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from s2cmc_zarr.release.replica import make_replica
 settings.register_profile("compiled", deadline=None)
 settings.load_profile("compiled")
 
+# What a shell runs in the background ignores Ctrl-C, and so would the commands that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
