@@ -19,6 +19,7 @@ settings.load_profile("compiled")
 # What a shell runs in the background ignores Ctrl-C, and so would the commands that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real tag table, footprints and pixels."""

@@ -110,7 +110,9 @@ def independent_groups(table: pd.DataFrame) -> pd.Series[int]:
 def _recover_counts(text: pd.DataFrame, pixels: int) -> pd.DataFrame:
     columns: dict[str, pd.Series[float] | pd.Series[int]] = {}
     for column, label in zip(PERCENT_COLUMNS, LABELS, strict=True):
-        percent = pd.to_numeric(text[column], errors="coerce").astype("float64")
+        # astype reads a number as Python does; to_numeric of pandas 2 is wrong in the last digit.
+        written = text[column].str.fullmatch(r"\d+(\.\d+)?([eE][+-]?\d+)?")
+        percent = text[column].where(written, "nan").astype("float64")
         _check_rows(text, column, percent.between(0, 100), "a number from 0 to 100")
         count = (percent * pixels / 100).round()
         # Neighbouring counts are 1e-4 percent apart at 1022 × 1022 pixels; float64 text keeps 1e-14.
