@@ -33,8 +33,8 @@ def export_zip(
 ) -> Path:
     """Write a complete store as one zip whose members are not compressed again, so that Zarr reads it in place.
 
-    `open_store` and `verify` take its path, ``xarray.open_zarr`` takes ``"zip::OUT.zarr.zip"``. The same store gives
-    the same bytes, wherever it lies.
+    `open_store` and `verify` take its path, ``xarray.open_zarr`` takes a ``zarr.storage.ZipStore`` of it. The same
+    store gives the same bytes, wherever it lies.
 
     Parameters
     ----------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from itertools import starmap
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -15,6 +16,9 @@ from s2cmc_zarr.errors import redact
 from s2cmc_zarr.retrying import StorageError, attempt_async
 from s2cmc_zarr.storage import connecting, file_system_options
 from s2cmc_zarr.store.s3 import object_store
+
+_turn: Final = asyncio.Lock()
+"""Members of a zip are read in turn: side by side, some versions of Python read at wrong places (docs/store.md)."""
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -152,7 +156,8 @@ class RemoteStore(WrapperStore[Store]):
     ) -> _Result:
         what = f"{verb} {self.url}/{key}".rstrip("/")
         try:
-            return await attempt_async(what, function, *args, **kwargs)
+            async with _turn if self.url.startswith("zip::") else contextlib.nullcontext():
+                return await attempt_async(what, function, *args, **kwargs)
         except FileNotFoundError:
             # Of an object that was only asked for, the store has said None.
             raise StorageError(f"cannot {what}: the bucket or folder is not there") from None
