@@ -70,6 +70,14 @@ def test_pixels_are_read_once(ds: xr.Dataset, scores: xr.Dataset) -> None:
     xr.testing.assert_identical(found, calibrate_threshold(scores, calibration))
 
 
+def test_scenes_are_chosen_by_an_expression(scores: xr.Dataset) -> None:
+    scores = scores.assign_coords(difficulty=("scene", np.arange(12) // 2))
+    found = calibrate_threshold(scores, "difficulty < 3")
+    xr.testing.assert_identical(found, calibrate_threshold(scores, xr.DataArray(np.arange(12) < 6, dims="scene")))
+    with pytest.raises(CatalogueError, match="12 scenes are for calibration and 0 independent ones"):
+        calibrate_threshold(scores, "difficulty >= 0")
+
+
 def test_refusals(scores: xr.Dataset) -> None:
     with pytest.raises(CatalogueError, match="0 scenes are for calibration and 12 independent ones for the test"):
         calibrate_threshold(scores, xr.DataArray(np.zeros(12, dtype=bool), dims="scene"))

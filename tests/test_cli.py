@@ -47,6 +47,7 @@ COMMANDS = [
     "leaderboard",
     "compare",
     "explain",
+    "calibrate",
     "demo",
 ]
 

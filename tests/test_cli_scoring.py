@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from s2cmc_zarr import convert, open_scores, open_store, score
+from s2cmc_zarr import calibrate_threshold, convert, open_scores, open_store, score
 from s2cmc_zarr.scoring.models import FunctionModel
 from servers import BUCKET, S3Server, s3_server
 from test_cli import Run
+from test_probabilities import Brightness
 
 MODELS = ["braaten", "hollstein", "fmask"]
 """Of which only the second predicts cloud shadow."""
@@ -99,6 +100,9 @@ def test_three_classes_need_a_model_that_tells_them_apart(run: Run, scored: Path
         (["score", "--classes", "three"], "predicts no cloud shadow"),
         (["score", "--out", "table.txt"], "table.txt ends in '.txt'"),
         (["score", "--out", "folder.csv"], "folder.csv cannot be written: Is a directory"),
+        (["calibrate", "--on", "difficulty >= 3"], "model braaten gives no probabilities"),
+        (["calibrate", "--on", "difficulty >= 0"], "8 scenes are for calibration and 0 independent ones"),
+        (["calibrate", "--on", "difficulty"], "not true or false of a scene"),
         (["explain", "--out", "/proc/table.csv"], "/proc/table.csv cannot be written: "),
         (["leaderboard", "--out", "nowhere/table.csv"], "there is no folder nowhere"),
     ],
@@ -129,6 +133,22 @@ def test_a_table_that_was_there_is_still_there_after_an_error(run: Run, scored: 
     assert (tmp_path / "table.csv").read_text() == "before"
     assert run(*asked, "--by", "all")[0] == 0
     assert (tmp_path / "table.csv").read_text().startswith("selection,")
+
+
+def test_thresholds_are_chosen_for_models_that_give_probabilities(run: Run, scored: Path, tmp_path: Path) -> None:
+    kept = shutil.copytree(scored / "scores.zarr", tmp_path / "scores.zarr")
+    code, _, err = run("calibrate", kept, "--on", "difficulty >= 3")
+    assert (code, "gives no probabilities" in err) == (1, True)
+    score(open_store(scored / "S.zarr"), Brightness(), store=kept).compute()
+    code, out, err = run("calibrate", kept, "--on", "difficulty >= 3", "--out", tmp_path / "table.json")
+    assert (code, err) == (0, "")
+    assert "Left out, as they give no probabilities: braaten, fmask, hollstein." in " ".join(out.split())
+    (row,) = json.loads((tmp_path / "table.json").read_text())
+    expected = calibrate_threshold(open_scores(kept, ["brightness"]), "difficulty >= 3").isel(model=0)
+    assert row["model"] == "brightness"
+    assert row["threshold"] == float(expected["threshold"])
+    assert row["f1_test"] == pytest.approx(float(expected["f1_test"]))
+    assert f"{row['threshold']:.3f}" in out
 
 
 @pytest.mark.parametrize("level", ["0", "1", "95"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import s2cmc_zarr
@@ -41,13 +42,12 @@ def counted(
     quiet: bool,
     metric: str | None = None,
     label: str = "cloud",
-    tags: list[str] | None = None,
+    check_more: Callable[[xr.Dataset], object] | None = None,
     keep_predictions: bool = False,
 ) -> Counted:
     """Open scores, or score; what cannot be asked is said before pixels are read, or anything is written."""
     from s2cmc_zarr.analysis.estimates import independent_groups
     from s2cmc_zarr.progress import compute
-    from s2cmc_zarr.scoring.explanation import chosen_tags
     from s2cmc_zarr.scoring.kept_scores import is_scores
     from s2cmc_zarr.scoring.measures import metric_names, select_measures
     from s2cmc_zarr.scoring.metrics import check_choice
@@ -68,8 +68,8 @@ def counted(
             select_measures(counts, grouping(by), classes, shadow_policy, tolerance, names)
         table = s2cmc_zarr.metrics(counts, grouping(by), classes, shadow_policy, tolerance=tolerance)
         check_choice("label", label, table["label"].values.tolist())
-        if tags:
-            chosen_tags(counts, tags)
+        if check_more:
+            check_more(counts)
 
     if is_scores(store, options):
         if scores is not None:

@@ -1,9 +1,9 @@
-"""Commands that score cloud masks: score, compare, leaderboard, explain."""
+"""Commands that score cloud masks: score, compare, leaderboard, explain, calibrate."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,6 +35,9 @@ from s2cmc_zarr.cli.options import (
     Workers,
     grouping,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 commands = typer.Typer(no_args_is_help=True, context_settings=CONTEXT)
 
@@ -244,6 +247,7 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Tell which tags explain the errors of models, others held fixed."""
+    from s2cmc_zarr.scoring.explanation import chosen_tags
     from s2cmc_zarr.scoring.measures import mask_metric_name
     from s2cmc_zarr.view.comparison import print_explanation
     from s2cmc_zarr.view.tables import write_table
@@ -265,9 +269,76 @@ def explain(
         scores_storage_options=scores_storage_options,
         quiet=quiet,
         metric=metric,
-        tags=tag,
+        check_more=lambda scores: chosen_tags(scores, tag),
     )
     table = s2cmc_zarr.explain(counts, tag, classes, shadow_policy, metric=metric, tolerance=tolerance, level=level)
     print_explanation(table, left_out)
+    if out:
+        write_table([table], out)
+
+
+@commands.command(
+    epilog="Example: s2cmc calibrate scores.zarr --on \"hemisphere == 'north'\" --model s2cloudless --metric iou"
+)
+def calibrate(
+    store: Scores,
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="EXPRESSION",
+            help="Scenes on which to choose, such as \"hemisphere == 'north'\"; the others, without those of the same "
+            "independent groups, are for the test.",
+        ),
+    ],
+    model: ModelNames = None,
+    metric: MaskMetricName = "f1",
+    allow_pickle: AllowPickle = False,
+    scores: KeptScores = None,
+    out: Out = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    storage_options: StorageOptions = None,
+    scores_storage_options: ScoresStorageOptions = None,
+    quiet: Quiet = False,
+) -> None:
+    """Choose the threshold of the probability of cloud on some scenes, and score it on the others."""
+    from s2cmc_zarr.scoring.calibration import split_scenes
+    from s2cmc_zarr.scoring.measures import mask_metric_name
+    from s2cmc_zarr.scoring.probabilities import check_probabilities, gives_probability
+    from s2cmc_zarr.view.scoring import print_calibration
+    from s2cmc_zarr.view.tables import write_table
+
+    mask_metric_name(metric)
+
+    def check(counts: xr.Dataset) -> None:
+        split_scenes(counts, on)
+        if model:
+            check_probabilities(counts)
+
+    counts, _ = counted(
+        store,
+        model,
+        by="all",
+        classes="cloud",
+        shadow_policy="catalogue",
+        tolerance=0,
+        allow_pickle=allow_pickle,
+        scores=scores,
+        out=out,
+        workers=workers,
+        scheduler=scheduler,
+        storage_options=storage_options,
+        scores_storage_options=scores_storage_options,
+        quiet=quiet,
+        metric=metric,
+        check_more=check,
+    )
+    left_out = []
+    if not model:
+        given = gives_probability(counts)
+        left_out = counts["model"].values[~given.values].tolist()
+        counts = counts.isel(model=given.values) if given.any() else counts
+    table = s2cmc_zarr.calibrate_threshold(counts, on, metric=metric)
+    print_calibration(table, on, left_out)
     if out:
         write_table([table], out)

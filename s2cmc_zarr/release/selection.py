@@ -173,7 +173,7 @@ def evaluate(table: pd.DataFrame, text: str) -> pd.Series[bool]:
     """
     rows = table.reset_index()
     names = {_identifier(str(name)): column for name, column in rows.items()}
-    columns = ", ".join(str(name) for name in table.columns if name not in TAGS)
+    columns = ", ".join(sorted(str(name) for name in table.columns if name not in TAGS))
     shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
     expected = f"expected an expression over tags and columns such as 'snow/ice and not thick'; columns: {columns}"
     try:

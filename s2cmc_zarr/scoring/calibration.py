@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import rates
 from s2cmc_zarr.analysis.estimates import independent_groups
-from s2cmc_zarr.analysis.groups import members
+from s2cmc_zarr.analysis.groups import members, scene_table
 from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.release.selection import evaluate
 from s2cmc_zarr.scoring.measures import mask_metric_name, smaller_is_better
 from s2cmc_zarr.scoring.probabilities import at_thresholds
 
 
-def calibrate_threshold(scores: xr.Dataset, calibration: xr.DataArray, *, metric: str = "f1") -> xr.Dataset:
+def calibrate_threshold(scores: xr.Dataset, calibration: str | xr.DataArray, *, metric: str = "f1") -> xr.Dataset:
     """Choose the threshold of each model's probability that is best on some scenes, and score it on the others.
 
     Parameters
     ----------
     scores : xarray.Dataset
         As `score` gives it, of models that give probabilities, with the coordinate `group`; computed, if it is lazy.
-    calibration : xarray.DataArray
-        bool, dims (scene,): the scenes on which to choose, e.g. ``scores["dataset"] != "VALIDATION"``. Others of the
-        same independent groups are used for neither.
+    calibration : str or xarray.DataArray
+        The scenes on which to choose: an expression as for `members`, e.g. ``"dataset != 'VALIDATION'"``, or bool, dims
+        (scene,). Others of the same independent groups are used for neither.
     metric : str
         What is to be as large as possible: a metric of `metrics`, of cloud against the rest, pooled; of the label
         cloud if it has labels. An error is to be as small as possible.
@@ -41,18 +43,10 @@ def calibrate_threshold(scores: xr.Dataset, calibration: xr.DataArray, *, metric
         known which scenes are independent.
     """
     name = mask_metric_name(metric)
-    unit = independent_groups(scores)
-    chosen = members(scores, calibration).values
-    if chosen.ndim != 1:
-        raise CatalogueError(f"calibration has dims {calibration.dims}, expected ('scene',)")
-    test = ~np.isin(unit, unit[chosen])
-    if not chosen.any() or not test.any():
-        raise CatalogueError(
-            f"{chosen.sum()} scenes are for calibration and {test.sum()} independent ones for the test; both are needed"
-        )
+    chosen, test = split_scenes(scores, calibration)
     counts = at_thresholds(scores).compute()
 
-    def pooled(part: np.typing.NDArray[np.bool_]) -> xr.DataArray:
+    def pooled(part: npt.NDArray[np.bool_]) -> xr.DataArray:
         found = rates(counts.isel(scene=part).sum("scene"), [name])[name]
         return found.sel(label="cloud", drop=True) if "label" in found.dims else found
 
@@ -70,5 +64,29 @@ def calibrate_threshold(scores: xr.Dataset, calibration: xr.DataArray, *, metric
             "test_scene_count": ((), int(test.sum())),
             "left_out_scene_count": ((), int((~chosen & ~test).sum())),
         }
-    )
+    ).drop_attrs()
     return result.assign_attrs(classes="cloud", averaging="pooled", metric=name, shadow_policy="catalogue")
+
+
+def split_scenes(
+    scores: xr.Dataset, calibration: str | xr.DataArray
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Say which scenes are for calibration and which for the test; see `calibrate_threshold`.
+
+    Returns
+    -------
+    calibration, test : numpy.ndarray
+        bool, shape (scene,).
+    """
+    unit = independent_groups(scores)
+    if isinstance(calibration, str):
+        calibration = xr.DataArray(evaluate(scene_table(scores), calibration).to_numpy(), dims="scene")
+    chosen = members(scores, calibration).values
+    if chosen.ndim != 1:
+        raise CatalogueError(f"calibration has dims {calibration.dims}, expected ('scene',)")
+    test = ~np.isin(unit, unit[chosen])
+    if not chosen.any() or not test.any():
+        raise CatalogueError(
+            f"{chosen.sum()} scenes are for calibration and {test.sum()} independent ones for the test; both are needed"
+        )
+    return chosen, test

@@ -209,14 +209,19 @@ def _histograms(scores: xr.Dataset) -> xr.Dataset:
     names = ["probability_count", "probability_sum", "probability_square_sum"]
     if lacking := [name for name in names if name not in scores]:
         raise CatalogueError(f"no {lacking[0]} in the scores; score the scenes again")
-    given = _gives_probability(scores)
-    if not given.all():
-        models = np.unique(scores["model"].broadcast_like(given).values[~given.values])
-        raise CatalogueError(f"model {', '.join(map(str, models))} gives no probabilities; choose others")
+    check_probabilities(scores)
     return without_scene_coords(scores)[names]
 
 
-def _gives_probability(scores: xr.Dataset) -> xr.DataArray:
+def check_probabilities(scores: xr.Dataset) -> None:
+    """Refuse scores of models that give no probabilities."""
+    given = gives_probability(scores)
+    if not given.all():
+        models = np.unique(scores["model"].broadcast_like(given).values[~given.values])
+        raise CatalogueError(f"model {', '.join(map(str, models))} gives no probabilities; choose others")
+
+
+def gives_probability(scores: xr.Dataset) -> xr.DataArray:
     """Say which models give probabilities: of lazy scores what the models say, so that nothing is computed twice."""
     count = scores["probability_count"]
     if count.chunks is None or "gives_probability" not in scores:

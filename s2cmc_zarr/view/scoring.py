@@ -143,6 +143,40 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
         )
 
 
+def print_calibration(table: xr.Dataset, on: str, left_out: Sequence[str] = ()) -> None:
+    """Print thresholds, and the metric on the scenes on which they were chosen and on the others.
+
+    Parameters
+    ----------
+    table : xarray.Dataset
+        As `calibrate_threshold` gives it, with the dimension `model`.
+    on : str
+        What chose the scenes for calibration.
+    left_out : sequence of str
+        Models that give no probabilities.
+    """
+    metric = table.attrs["metric"]
+    form = format_of(metric)
+    calibration, test, neither = (int(table[f"{part}_scene_count"]) for part in ("calibration", "test", "left_out"))
+    print_table(
+        side_by_side(
+            {
+                "threshold": table["threshold"],
+                "calibration": table[f"{metric}_calibration"],
+                "test": table[f"{metric}_test"],
+            }
+        ),
+        f"Threshold of the probability of cloud, best for {_TITLES.get(metric, metric.replace('_', ' '))}",
+        formats={"calibration": form, "test": form},
+        caption=sentences(
+            f"{what_of(table.attrs)}{unit_of(metric)}, pooled over pixels. Calibration: on the {calibration} scenes of "
+            f"{on}; test: on {test} others" + (f", without {neither} of the same groups." if neither else "."),
+            policy_of(table.attrs),
+            f"Left out, as they give no probabilities: {', '.join(left_out)}." if left_out else "",
+        ),
+    )
+
+
 def _rates(table: xr.Dataset) -> pd.DataFrame:
     if table.attrs["classes"] == "cloud":
         table = table.sel(label="cloud", drop=True)
@@ -177,6 +211,11 @@ def format_of(metric: str) -> Format:
     return COEFFICIENT if metric in _COEFFICIENTS else PERCENT
 
 
+def unit_of(metric: str) -> str:
+    """Name the unit of a printed metric, as the end of a phrase."""
+    return "" if metric in _COEFFICIENTS else ", percent"
+
+
 def sentences(*parts: str) -> str:
     """Join sentences; those that are empty are left out."""
     return " ".join(part for part in parts if part)
@@ -196,8 +235,7 @@ def policy_of(rules: dict[str, object]) -> str:
 
 def rules_of(rules: dict[str, object], metric: str) -> str:
     """Say by which rules a metric and its intervals were computed."""
-    unit = "" if metric in _COEFFICIENTS else ", percent"
     return (
-        f"{what_of(rules)}{unit}; in brackets {100 * float(str(rules['level'])):g} % intervals ({rules['method']}, "
-        f"{rules['replicates']:,} resamples of independent groups). {policy_of(rules)}"
+        f"{what_of(rules)}{unit_of(metric)}; in brackets {100 * float(str(rules['level'])):g} % intervals "
+        f"({rules['method']}, {rules['replicates']:,} resamples of independent groups). {policy_of(rules)}"
     )
