@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from s2cmc_zarr.errors import CatalogueError
@@ -104,6 +105,28 @@ def test_a_few_groups_prove_nothing() -> None:
     assert bool(table["few_scenes"])
     assert (table["f1_difference"].sel(label="cloud") > 0).all()
     assert (table["f1_difference_p_value"] == 0.25).all()
+
+
+@pytest.mark.parametrize("differing", [0, 1, 2, 3, 6])
+def test_groups_in_which_models_agree_prove_nothing(differing: int) -> None:
+    """Of 30 groups only some can tell; in all of these the first model is better, in what recall counts."""
+    found = random_scores(60)
+    confusion = found["confusion"].values.copy()
+    confusion[:, 1] = confusion[:, 0]
+    better = np.arange(60) // 2 >= 30 - differing
+    confusion[better, :, 1] = confusion[-1, 0, 1]
+    confusion[better, 1, 1, 1] -= 50
+    confusion[better, 1, 1, 0] += 50
+    # False alarms are nothing to recall.
+    confusion[:, 1, 0, 1] += 100
+    confusion[:, 1, 0, 0] -= 100
+    both = found.assign(confusion=found["confusion"].copy(data=confusion))
+    table = compare(both, "model_0", "model_1", None, metric=["recall", "precision"], replicates=4000)
+    p_value = table["recall_difference_p_value"].sel(label="cloud")
+    least = binomtest(differing, differing).pvalue if differing else 1
+    assert (p_value >= least).all()
+    assert (p_value <= max(least, 4 * np.exp(-differing))).all()
+    assert (table["precision_difference_p_value"].sel(label="cloud", averaging="pooled") == 2 / 4001).all()
 
 
 def test_scenes_without_a_mask_of_one_model_count_for_neither() -> None:

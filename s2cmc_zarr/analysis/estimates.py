@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,7 @@ def estimates(
     replicates: int = REPLICATES,
     seed: int = 0,
     method: Method = "bca",
-    tested: Collection[str] = (),
+    exchanged: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Compute what follows from sums over scenes, with intervals and tests over independent groups of scenes.
 
@@ -62,37 +62,50 @@ def estimates(
         Number of resamples, and the seed that makes them.
     method : {"bca", "percentile"}
         Kind of interval: see `bca_interval` and `percentile_interval`.
-    tested : collection of str
-        Variables of which to test whether they differ from 0.
+    exchanged : xarray.Dataset, optional
+        `values` with the two models exchanged of which `of` gives a contrast: then it is tested whether that is 0.
 
     Returns
     -------
     xarray.Dataset
         Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
-        behind the name; and, of those that are tested, ``_p_value`` (`two_sided_p_value`), which is never below
-        2 / 2ⁿ with n independent groups, the least that a test of their signs can give: resamples of a few groups know
-        nothing of others. All of this is NaN for groups of fewer than two independent ones. Of what is not
-        tested, the limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell
-        how else it might be. The attributes say how the intervals were made.
+        behind the name; of a contrast also ``_p_value`` (`two_sided_p_value`), which is never below 2 / 2ᵏ, where k is
+        the number of independent groups whose exchange changes the contrast: the least that the test of all 2ᵏ
+        exchanges can give. All of this is NaN for groups of fewer than two independent ones. Of what is not tested, the
+        limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell how else it
+        might be. The attributes say how the intervals were made.
     """
-    arrays = {str(name): array.transpose("scene", ...).astype(np.float64) for name, array in values.items()}
+    arrays = _arrays(values)
+    cells = groups if by_group else None
     size = sum(array[0].size for array in arrays.values()) * (groups[..., 0].size if by_group else 1)
     step = max(1, _BLOCK // size)
 
-    def resampled(weights: npt.NDArray[np.int64]) -> xr.Dataset:
+    def resampled(
+        weights: npt.NDArray[np.int64],
+        arrays: Mapping[str, xr.DataArray] = arrays,
+        onto: Mapping[str, xr.DataArray] | None = None,
+    ) -> xr.Dataset:
         scale = weights.astype(np.float64)
         parts = []
         for start in range(0, len(weights), step):
             block = scale[start : start + step]
-            sums = {name: _sums(array, block, groups if by_group else None) for name, array in arrays.items()}
+            sums = {name: _sums(array, block, cells) for name, array in arrays.items()}
+            if onto is not None:
+                sums = {name: onto[name] + array for name, array in sums.items()}
             parts.append(of(xr.Dataset(sums)))
         return xr.concat(parts, "replicate", data_vars="all", coords="minimal", compat="override", join="override")
 
-    estimate = resampled(np.ones((1, len(independent)), dtype=np.int64)).isel(replicate=0)
+    everything = np.ones((1, len(independent)), dtype=np.int64)
+    estimate = resampled(everything).isel(replicate=0)
     drawn = resampled(resample(independent, replicates, seed))
     left_out = resampled(leave_one_out(independent)) if method == "bca" else None
-    independent_count = group_count(groups, independent)
-    known = independent_count > 1
+    known = group_count(groups, independent) > 1
+    exchange = None
+    if exchanged is not None:
+        change = _arrays(exchanged - values)
+        one = everything.astype(np.float64)
+        total = {name: _sums(array, one, cells).isel(replicate=0) for name, array in arrays.items()}
+        exchange = resampled(1 - leave_one_out(independent), change, total)
     result = {}
     for name, array in estimate.items():
         of_drawn = drawn[name].transpose("replicate", *array.dims).values
@@ -102,14 +115,20 @@ def estimates(
             of_left_out = left_out[name].transpose("replicate", *array.dims).values
             limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
-        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (name in tested)
+        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (exchange is not None)
         for side, limit in zip(("lower", "upper"), limits, strict=True):
             result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
-        if name in tested:
+        if exchange is not None:
             p_value = array.copy(data=two_sided_p_value(of_drawn))
-            least = 2.0 ** (1 - independent_count)
-            result[f"{name}_p_value"] = p_value.where(p_value > least, least).where(known)
+            # Of contrasts of rates, which are of the order of 1. NaN is none: without that group there is no rate.
+            differs: xr.DataArray = abs(exchange[name] - array) > _ROUNDING
+            least = np.minimum(2.0 ** (1 - differs.sum("replicate")), 1.0)
+            result[f"{name}_p_value"] = p_value.where(~(p_value < least), least).where(known)
     return xr.Dataset(result, attrs={"level": level, "method": method, "replicates": replicates, "seed": seed})
+
+
+def _arrays(values: xr.Dataset) -> dict[str, xr.DataArray]:
+    return {str(name): array.transpose("scene", ...).astype(np.float64) for name, array in values.items()}
 
 
 def scene_values(counts: xr.Dataset, of: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:

@@ -130,6 +130,7 @@ def estimated(
             found if contrast is None else xr.Dataset({f"{name}_difference": contrast(found[name]) for name in names})
         )
 
+    exchanged = None if contrast is None else values.isel(model=[1, 0]).assign_coords(model=values["model"])
     found = estimates(
         values,
         groups,
@@ -140,7 +141,7 @@ def estimated(
         replicates=replicates,
         seed=seed,
         method=method,
-        tested=() if contrast is None else [f"{name}_difference" for name in names],
+        exchanged=exchanged,
     )
     if contrast is not None:
         sums = values.map(lambda array: xr.dot(groups, array, dim="scene"))
