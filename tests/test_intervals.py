@@ -149,6 +149,21 @@ def test_one_group_has_no_interval() -> None:
     assert table["f1_upper"].isnull().all()
 
 
+def test_models_that_gave_some_masks_are_judged_on_these_or_all_on_the_same() -> None:
+    found = random_scores(60)
+    confusion = found["confusion"].values.copy()
+    confusion[20:, 1, :, 3] += confusion[20:, 1, :, :3].sum(axis=-1)
+    confusion[20:, 1, :, :3] = 0
+    part = found.assign(confusion=found["confusion"].copy(data=confusion))
+    table = intervals(part, None, replicates=50)
+    assert table["judged_scene_count"].values.tolist() == [60, 20]
+    xr.testing.assert_allclose(table["f1"].sel(model="model_0"), metrics(found, None)["f1"].sel(model="model_0"))
+    common = intervals(part, None, common=True, replicates=50)
+    xr.testing.assert_allclose(common["f1"], metrics(found.isel(scene=slice(20)), None)["f1"])
+    assert common["judged_scene_count"].values.tolist() == [20, 20]
+    assert int(common["scene_count"]) == 20
+
+
 def test_unmarked_scenes_are_not_drawn_for_three_classes() -> None:
     found = random_scores(24).assign_coords(shadows_marked=("scene", np.arange(24) % 4 > 1))
     marked = found.isel(scene=found["shadows_marked"].values)

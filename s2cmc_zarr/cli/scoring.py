@@ -104,6 +104,9 @@ def leaderboard(
     classes: ClassesOption = "cloud",
     shadow_policy: Policy = "catalogue",
     tolerance: Tolerance = 0,
+    common: Annotated[
+        bool, typer.Option("--common", help="Leave out scenes of which any of the models gave no mask.")
+    ] = False,
     level: Level = 0.95,
     method: MethodOption = "bca",
     replicates: Replicates = REPLICATES,
@@ -146,6 +149,7 @@ def leaderboard(
         shadow_policy=shadow_policy,
         metric=metric,
         tolerance=tolerance,
+        common=common,
         level=level,
         method=method,
         replicates=replicates,

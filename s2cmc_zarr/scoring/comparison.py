@@ -62,8 +62,8 @@ def compare(
           over all groups: NaN where a group has fewer than two independent groups.
         * ``f1_scenes``, int64, dims (model, group, label): the scenes in the per-scene mean.
 
-        Also ``pixel_count``, ``scene_count``, ``few_scenes`` and ``group_count`` as in `intervals`: of the scenes of
-        which both models gave a mask. Others count for neither.
+        Also the counts of `intervals`: ``scene_count``, ``group_count`` and so on, of the scenes of which both models
+        gave a mask. Others count for neither.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def compare(
 
     both = scores.sel(model=[first, second])
     tables, attributes, groups = estimated(
-        both, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed, less
+        both, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed, less, common=True
     )
     for name in names:
         p_value, long_name = tables[f"{name}_difference_p_value"]

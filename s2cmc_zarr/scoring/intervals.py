@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import numpy as np
 import xarray as xr
 
 from s2cmc_zarr.analysis.confusions import Classes
@@ -31,6 +32,7 @@ def intervals(
     *,
     metric: str | Sequence[str] = "f1",
     tolerance: int = 0,
+    common: bool = False,
     level: float = 0.95,
     method: Method = "bca",
     replicates: int = REPLICATES,
@@ -52,6 +54,9 @@ def intervals(
         One or more of those of `metrics`, such as ``"f1"`` or ``"kappa"``; or of those of `probability_metrics`:
         ``"roc_auc"``, ``"average_precision"``, ``"brier_score"``, ``"expected_calibration_error"``, which are of cloud
         against the rest and have no tolerance.
+    common : bool
+        Leave out scenes of which any of the models gave no mask, as the second annotator of most: then all models are
+        judged on the same scenes.
     level : float
         Nominal coverage, between 0 and 1.
     method : {"bca", "percentile"}
@@ -66,8 +71,8 @@ def intervals(
 
         * For each metric, e.g. ``f1``: the metric, ``f1_lower`` and ``f1_upper``, float64 with dims (averaging, …,
           group, label) as in `metrics`; the limits are NaN where a group has fewer than two independent groups.
-        * ``f1_scenes``: the scenes in the per-scene mean. ``pixel_count``: the pixels in the metrics, which are not the
-          same for models that give no mask of some scenes.
+        * ``f1_scenes``: the scenes in the per-scene mean. ``judged_scene_count`` and ``pixel_count``: the scenes and
+          pixels in the metrics, which are not the same for models that give no mask of some scenes.
         * ``scene_count``, ``few_scenes``, ``group_count`` (independent groups) with dims (group,).
 
     Raises
@@ -78,7 +83,7 @@ def intervals(
     """
     names = metric_names(metric)
     tables, attributes, groups = estimated(
-        scores, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed
+        scores, by, classes, shadow_policy, tolerance, names, level, method, replicates, seed, common=common
     )
     result = table_dataset(tables, ("averaging", ..., *groups, "label"))
     return result.assign_attrs(attributes)
@@ -96,6 +101,8 @@ def estimated(
     replicates: int,
     seed: int,
     contrast: Callable[[xr.DataArray], xr.DataArray] | None = None,
+    *,
+    common: bool = False,
 ) -> tuple[dict[str, tuple[xr.DataArray, str]], dict[str, str | int | float], tuple[str, ...]]:
     """Estimate metrics with intervals, or with a contrast of models those of the contrast; arguments of `intervals`.
 
@@ -104,6 +111,8 @@ def estimated(
     contrast : callable, optional
         Takes a metric with the dimension `model`, gives one without: then ``_difference`` is behind its name, and it is
         tested.
+    common : bool
+        As for `intervals`.
 
     Returns
     -------
@@ -119,9 +128,9 @@ def estimated(
     counts, groups, attributes, of, long_names = select_measures(scores, by, classes, shadow_policy, tolerance, names)
     counts = counts.compute()
     pixels = counts["true"].sum("label")
-    if contrast is not None:
-        # A model that has masks of some scenes only, as the second annotator, is compared on these.
-        groups = groups & (pixels > 0).all("model")
+    judged = (pixels > 0).astype(np.int64)
+    if common and "model" in judged.dims:
+        groups = groups & judged.all("model")
     values = scene_values(counts, of)
 
     def averaged(sums: xr.Dataset) -> xr.Dataset:
@@ -157,9 +166,10 @@ def estimated(
             tables[f"{difference}_p_value"] = (found[f"{difference}_p_value"], f"p-value of no difference of {name}")
         in_mean = xr.dot(groups, values[f"{name}_scenes"], dim="scene")
         tables[f"{name}_scenes"] = (in_mean, f"scenes in the per-scene mean of {name}")
+    tables["judged_scene_count"] = (xr.dot(groups, judged, dim="scene"), "scenes with pixels in the metrics")
     tables["pixel_count"] = (xr.dot(groups, pixels, dim="scene"), "pixels in the metrics")
     tables |= scene_counts(groups, independent)
     few = tables["scene_count"][0] < FEW_SCENES
     tables["few_scenes"] = (few, f"whether there are fewer than {FEW_SCENES} scenes")
-    rules = {"level": level, "method": method, "replicates": replicates, "seed": seed}
+    rules = {"level": level, "method": method, "replicates": replicates, "seed": seed, "common": common}
     return tables, attributes | rules, group_dims(groups)

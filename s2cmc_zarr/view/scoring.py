@@ -110,12 +110,13 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
     order = np.argsort(pooled.values if smaller_is_better(metric) else -pooled.values, kind="stable")
     everything = everything.isel(model=order)
     rules, title = tables[0].attrs, title_of(metric, tables[0], label)
+    judged = everything["judged_scene_count"]
     frame = side_by_side(
         {
             "pooled": with_interval(everything.sel(averaging="pooled", drop=True), metric),
             "per scene": with_interval(everything.sel(averaging="per_scene", drop=True), metric),
             "n": everything[f"{metric}_scenes"],
-            "scenes": everything["scene_count"],
+            "scenes": judged,
             "Mpx": everything["pixel_count"] / 1e6,
         }
     )
@@ -126,8 +127,11 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
         formats={"pooled": form, "per scene": form, "scenes": SCENES, "Mpx": Format(decimals=1)},
         caption=sentences(
             rules_of(rules, metric),
-            "n: scenes in the mean per scene, those in which it is defined. Mpx: millions of pixels of which there is "
-            "a prediction.",
+            "n: scenes in the mean per scene, those in which it is defined. Scenes and Mpx (millions of pixels): those "
+            "with a prediction.",
+            ""
+            if len(np.unique(judged)) == 1
+            else "Models were judged on different scenes; --common compares on the same.",
             left_out,
         ),
     )
