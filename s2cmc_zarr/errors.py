@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 # What is between the first colon and the @, unless that is a port and the @ stands in the path.
@@ -41,6 +43,24 @@ class CatalogueError(_Discreet, ValueError):
 
 class DefectError(CatalogueError):
     """The content of one scene contradicts the published layout or the tag table."""
+
+
+@contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Make one `CatalogueError`, which says what failed and where, of whatever the code of others raises.
+
+    Parameters
+    ----------
+    what : str
+        Begins the message, e.g. ``"model mine"``.
+    """
+    try:
+        yield
+    except CatalogueError:
+        raise
+    except Exception as error:
+        file, line, *_ = traceback.extract_tb(error.__traceback__)[-1]
+        raise CatalogueError(f"{what} failed: {type(error).__name__}: {error} ({file}, line {line})") from error
 
 
 class IncompleteStoreWarning(_Discreet, UserWarning):

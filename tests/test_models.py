@@ -140,6 +140,14 @@ def test_a_factory_in_a_module() -> None:
     for name in ("test_models:nowhere", "no_such_module:factory"):
         with pytest.raises(CatalogueError, match=f"model '{name}' cannot be imported"):
             load_model(name)
+    with pytest.raises(
+        CatalogueError, match=r"model 'test_models:make_fail' failed: ZeroDivisionError: .*test_models\.py"
+    ):
+        load_model("test_models:make_fail")
+
+
+def make_fail() -> float:
+    return 1 / 0
 
 
 def test_models_that_other_packages_register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

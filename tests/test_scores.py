@@ -112,6 +112,18 @@ def test_a_wrong_mask_is_refused_with_the_name_of_the_scene(model: Any, message:
         score(synthetic().isel(scene=[0]), model).compute()
 
 
+def _beyond(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    return np.asarray(pixels[13] > 0)
+
+
+def test_what_a_model_raises_is_one_message_and_the_cause() -> None:
+    with pytest.raises(
+        CatalogueError, match=r"^scene_00: model _beyond failed: IndexError: .*test_scores\.py, line"
+    ) as e:
+        score(synthetic().isel(scene=[0]), _beyond).compute()
+    assert isinstance(e.value.__cause__, IndexError)
+
+
 class Probable:
     """A model whose probability of cloud is the same everywhere."""
 

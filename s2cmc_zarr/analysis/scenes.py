@@ -151,7 +151,7 @@ def _apply(
         try:
             counted = kernel(*name_first, *(array[position] for array in arrays))
         except CatalogueError as error:
-            raise CatalogueError(f"{scene}: {error}") from None
+            raise CatalogueError(f"{scene}: {error}") from error.__cause__
         for name in record.names or ():
             records[name][position] = counted[name]
     return records.reshape(-1, *[1] * (ndim - 1))

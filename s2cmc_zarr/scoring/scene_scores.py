@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from s2cmc_zarr.analysis.scenes import Output, SceneKernel, map_scenes
-from s2cmc_zarr.errors import CatalogueError
+from s2cmc_zarr.errors import CatalogueError, blaming
 from s2cmc_zarr.kernels.boundaries import DISTANCE_NAMES, distance_classes
 from s2cmc_zarr.kernels.confusion import confusion_by_distance
 from s2cmc_zarr.kernels.pixels import count_values, has_data
@@ -123,8 +123,15 @@ def read_only(pixels: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[A
 
 
 def predict(model: Model, scene: str, pixels: Mapping[str, npt.NDArray[Any]]) -> Prediction:
-    """Ask a model for a scene; what is wrong with its answer says whose it is."""
-    prediction = model.predict_scene(scene, **{name: pixels[name] for name in model.variables})
+    """Ask a model for a scene; what is wrong with its answer says whose it is.
+
+    Raises
+    ------
+    CatalogueError
+        If the model raises whatever it may, which is the cause then; or if its answer has another shape.
+    """
+    with blaming(f"model {model.name}"):
+        prediction = model.predict_scene(scene, **{name: pixels[name] for name in model.variables})
     shape = pixels["mask"].shape
     for name, array in zip(("mask", "probability"), prediction, strict=True):
         if array is not None and array.shape != shape:

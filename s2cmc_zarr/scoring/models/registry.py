@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from s2cmc_zarr.choices import MODEL_NAMES
-from s2cmc_zarr.errors import CatalogueError, suggestion
+from s2cmc_zarr.errors import CatalogueError, blaming, suggestion
 from s2cmc_zarr.scoring.models.installed import is_installed
 from s2cmc_zarr.scoring.models.naming import (
     NamedModel,
@@ -103,8 +103,8 @@ def load_model(name: str, /, **parameters: Any) -> Model:
     Raises
     ------
     CatalogueError
-        If there is no such model, a package that it needs is not installed, it has no such parameter, or the value of
-        one is of another kind than its default.
+        If there is no such model, a package that it needs is not installed, it has no such parameter, the value of
+        one is of another kind than its default, or making it fails.
     """
     name, texts = split_parameters(name)
     factory, fixed = _find(name)
@@ -163,8 +163,9 @@ def _find(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         where = f" of {registered[name].value}" if name in registered.names else ""
         try:
             return (registered[name].load() if where else _import(name)), {}
-        except (ImportError, AttributeError, SyntaxError) as error:
-            raise CatalogueError(f"model {name!r}{where} cannot be imported: {error}") from None
+        except Exception as error:  # whatever the module raises
+            reason = f"{error} ({type(error).__name__})"
+            raise CatalogueError(f"model {name!r}{where} cannot be imported: {reason}") from error
     also = f"; registered: {', '.join(sorted(registered.names))}" if registered else ""
     raise CatalogueError(
         f"no model {name!r}; built in: {', '.join(MODELS)}{also}; or package.module:factory, a file .onnx, .txt, .pt2, "
@@ -195,7 +196,8 @@ def _make(name: str, factory: Callable[..., Any], fixed: Mapping[str, Any], para
         check_kind(name, key, value, default)
         if key not in _UNNAMED and value != default:
             changed[key] = value
-    made = factory(**fixed, **given)
+    with blaming(f"model {name!r}"):
+        made = factory(**fixed, **given)
     if isinstance(made, str):
         raise CatalogueError(f"model {name!r} gave a str, expected a model; see check_model")
     model = as_model(made)
