@@ -105,6 +105,7 @@ def test_secrets_and_threads_are_in_no_name(tmp_path: Path) -> None:
         ("predictions:. storage_options=3", "storage options are no mapping"),
         ("test_models_naming:__name__", "test_models_naming:__name__ is str, expected a function or class"),
         ("os:getcwd", "model 'os:getcwd' gave a str, expected a model"),
+        ("braaten name=", "got an empty name; leave it out"),
         ("annotator x=1", "unexpected keyword argument 'x'; its parameters are: name"),
         ("nonsense x=1", "no model 'nonsense'; built in: .*parameters follow it: NAME parameter=value"),
     ],

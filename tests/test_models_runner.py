@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -119,3 +120,71 @@ def test_what_does_not_fit_the_specification_is_refused() -> None:
         SceneModel(Wrong())(scene(2, 3))
     with pytest.raises(CatalogueError, match=r"model mean got the shape \(2, 2, 3\), expected \(13, y, x\)"):
         SceneModel(Wrong())(scene(2, 3)[:2])
+
+
+@dataclass(frozen=True)
+class Giving:
+    """Gives the same for every pixel."""
+
+    given: tuple[float, ...]
+    outputs: Literal["classes", "probabilities", "logits"] = "probabilities"
+
+    @property
+    def specification(self) -> Specification:
+        return replace(SPECIFICATION, outputs=self.outputs)
+
+    def predict(self, reflectance: Pixels) -> npt.NDArray[np.generic]:
+        shape = reflectance.shape[1:]
+        if self.outputs == "classes":
+            return np.full(shape, self.given[0], dtype=np.uint8)
+        return np.stack([np.full(shape, value, dtype=np.float32) for value in self.given])
+
+
+@pytest.mark.parametrize("outputs", ["probabilities", "logits"])
+@pytest.mark.parametrize("given", [(np.nan, np.nan), (0.3, np.nan), (np.nan, 0.7)])
+def test_where_a_probability_is_nan_there_is_no_prediction(
+    outputs: Literal["probabilities", "logits"], given: tuple[float, float]
+) -> None:
+    prediction = SceneModel(Giving(given, outputs)).predict_scene("scene", reflectance=scene(3, 4))
+    assert (prediction.mask == UNLABELLED).all()
+    assert prediction.probability is not None
+    assert np.isnan(prediction.probability).all()
+
+
+class Classifying(Giving):
+    """Classifies by itself, and wrongly."""
+
+    def classify(self, probabilities: Pixels) -> npt.NDArray[np.generic]:
+        cloud: npt.NDArray[np.bool_] = probabilities[1] > 0.5
+        return cloud if self.given[1] == 1 else np.where(cloud, np.uint8(9), np.uint8(0))
+
+
+@pytest.mark.parametrize(
+    ("predictor", "message"),
+    [
+        (
+            Giving((2,), "classes"),
+            r"predict of model mean gave the value\(s\) \[2\], expected 0 to 1, as it specifies 2",
+        ),
+        (Classifying((0.1, 0.9)), r"classify of model mean gave the value\(s\) \[9\], expected 0 to 1"),
+        (Classifying((0, 1)), "classify of model mean gave bool, expected values of classes, uint8"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(predictor: Giving, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        SceneModel(predictor)(scene(3, 4))
+
+
+def test_a_predictor_may_give_no_class() -> None:
+    assert (SceneModel(Giving((UNLABELLED,), "classes"))(scene(3, 4)) == UNLABELLED).all()
+
+
+def test_a_specification_is_one() -> None:
+    class Plain:
+        specification = "mean"
+
+        def predict(self, reflectance: Pixels) -> Pixels:
+            return reflectance
+
+    with pytest.raises(CatalogueError, match="the specification of Plain is str, expected a Specification"):
+        SceneModel(Plain())  # type: ignore[arg-type]

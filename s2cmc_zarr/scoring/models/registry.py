@@ -189,7 +189,12 @@ def _make(name: str, factory: Callable[..., Any], fixed: Mapping[str, Any], para
         signature(factory).bind(**fixed, **given)
     except TypeError as error:
         settable = dict.fromkeys([key for key in known if key not in fixed] + ["name"])
-        raise CatalogueError(f"model {name!r}: {error}; its parameters are: {', '.join(settable)}") from None
+        raise CatalogueError(
+            f"model {name!r}: {error}; its parameters are: {', '.join(settable)}, with which it is called to make "
+            "a model"
+        ) from None
+    if title == "":
+        raise CatalogueError(f"model {name!r} got an empty name; leave it out, or say name=mine")
     changed = {}
     for key, value in given.items():
         default = known[key].default if key in known else None

@@ -58,7 +58,7 @@ class SceneModel:
     """A predictor as a model of whole scenes of all 13 bands; see `Model`.
 
     Missing are the pixels where all bands are zero or not finite, or a band that the predictor takes is not finite: it
-    gets 0 there, and the mask has 255.
+    gets 0 there, and the mask has 255. It also has 255 where the predictor gives 255, or NaN for any class.
 
     Parameters
     ----------
@@ -70,6 +70,13 @@ class SceneModel:
 
     predictor: Predictor
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.predictor.specification, Specification):
+            kind = type(self.predictor.specification).__name__
+            raise CatalogueError(
+                f"the specification of {type(self.predictor).__name__} is {kind}, expected a Specification"
+            )
 
     @property
     def specification(self) -> Specification:
@@ -112,7 +119,7 @@ class SceneModel:
         Raises
         ------
         CatalogueError
-            If there are not 13 bands, or what the predictor gives has another shape or type than it specifies.
+            If there are not 13 bands, or what the predictor gives has another shape, type or value than it specifies.
         """
         reflectance = arrays["reflectance"]
         if reflectance.ndim != 3 or len(reflectance) != len(BAND_NAMES):
@@ -124,20 +131,21 @@ class SceneModel:
         bands, missing = select_bands(reflectance, specification.band_indices, specification.scale)
         output = self._predict(bands)
         if specification.outputs == "classes":
-            mask, probability = specification.values[output], None
+            mask, probability = self._folded(output, "predict"), None
         else:
             if specification.outputs == "logits":
                 output = softmax(output, axis=0)
+            undefined = np.isnan(output).any(axis=0)
+            missing = undefined if missing is None else missing | undefined
             first, *others = specification.cloud
             probability = output[first].copy()
             for other in others:
                 probability += output[other]
-            if missing is not None:
-                probability[missing] = np.nan
+            probability[missing] = np.nan
             classify: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = getattr(
                 self.predictor, "classify", most_probable
             )
-            mask = specification.values[classify(output)]
+            mask = self._folded(classify(output), "classify")
         if missing is not None:
             mask[missing] = UNLABELLED
         return Prediction(mask, probability)
@@ -175,6 +183,22 @@ class SceneModel:
             kept = whole[..., part.kept_rows, part.kept_columns]
             kept[...] = given[..., margin : margin + kept.shape[-2], margin : margin + kept.shape[-1]]
         return whole
+
+    def _folded(self, classes: Any, method: str) -> npt.NDArray[np.uint8]:
+        """Give the mask of values of classes, and refuse those that mean nothing."""
+        if not isinstance(classes, np.ndarray) or classes.dtype != np.uint8:
+            kind = classes.dtype if isinstance(classes, np.ndarray) else type(classes).__name__
+            raise CatalogueError(f"{method} of model {self.name} gave {kind}, expected values of classes, uint8")
+        count = len(self.specification.classes)
+        unknown = (classes >= count) & (classes != UNLABELLED)
+        if unknown.any():
+            found = np.unique(classes[unknown]).tolist()[:5]
+            raise CatalogueError(
+                f"{method} of model {self.name} gave the value(s) {found}, expected 0 to {count - 1}, as it specifies "
+                f"{count} classes, or {UNLABELLED}"
+            )
+        mask: npt.NDArray[np.uint8] = self.specification.values[classes]
+        return mask
 
     def _checked(self, output: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         specification = self.specification
