@@ -534,6 +534,42 @@ def test_a_dead_claim_is_taken_over(plain: PlainRelease, tmp_path: Path, dead: d
     assert verify(store, source).passed
 
 
+def test_what_was_being_written_is_no_other_store(plain: PlainRelease, tmp_path: Path) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    (store / "converted").mkdir(parents=True)
+    for name in ("zarr.0f.partial", "zarr.json.0f.partial", "converted/claim.json.0f.partial"):
+        (store / name).write_text("{")
+    convert(source, store)
+    assert verify(store, source).passed
+    assert not list(store.glob("*.partial"))
+
+
+def test_a_record_is_on_the_disk_after_its_shards_and_the_root_after_all(
+    plain: PlainRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what a store says is true even if the power failed just then."""
+    brought: list[str] = []
+    fsync, sync_all = os.fsync, os.sync
+
+    def one(file: int) -> None:
+        fsync(file)
+        brought.append(str(Path(f"/proc/self/fd/{file}").readlink().relative_to(tmp_path / "S.zarr")))
+
+    def everything() -> None:
+        sync_all()
+        brought.append("everything")
+
+    monkeypatch.setattr(os, "fsync", one)
+    monkeypatch.setattr(os, "sync", everything)
+    convert(plain.write(tmp_path / "release"), tmp_path / "S.zarr")
+    keys = [name.rsplit(".", 2)[0] for name in brought]
+    assert keys[-2:] == ["everything", "zarr.json"]
+    for position, scene in enumerate(plain.scenes):
+        record = keys.index(f"converted/records/{scene}.json")
+        for shard in (f"reflectance/c/{position}/0/0/0", f"mask/c/{position}/0/0"):
+            assert keys.index(shard) < record
+
+
 def test_a_claim_on_another_machine_is_respected(plain: PlainRelease, tmp_path: Path) -> None:
     source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
     (store / "converted").mkdir(parents=True)

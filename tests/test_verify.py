@@ -106,6 +106,13 @@ def test_a_damaged_coordinate_is_named(store: Path, name: str) -> None:
     assert verify(store).passed
 
 
+def test_a_time_that_is_none_is_named(store: Path) -> None:
+    array = zarr.open_array(store, path="time", mode="r+")
+    array[1] = 2**60
+    with pytest.raises(CatalogueError, match="coordinate 'time' cannot be read"):
+        verify(store)
+
+
 def test_arrays_are_those_of_the_schema(store: Path) -> None:
     root = json.loads((store / "zarr.json").read_text())
     root["consolidated_metadata"]["metadata"]["mask"] |= {"data_type": "int8", "fill_value": -1}

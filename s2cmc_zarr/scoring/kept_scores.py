@@ -18,7 +18,7 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.models import Model
 from s2cmc_zarr.scoring.models.naming import source_of
 from s2cmc_zarr.scoring.scene_scores import COORDS, OUTPUTS, describe
-from s2cmc_zarr.store.objects import ROOT, connect, delete_folder, get_json, list_names, put_json
+from s2cmc_zarr.store.objects import ROOT, connect, delete_folder, get_json, list_names, put_json, whole_names
 
 SCORES_VERSION: Final = 2
 """Of what is counted, and how it is kept: another version needs another store."""
@@ -117,7 +117,7 @@ def check_or_make(store: Store, url: str | os.PathLike[str]) -> None:
     """Make the root of a store of scores, unless there is one; refuse anything else."""
     version = _version(store)
     if version is None:
-        if list_names(store, ""):
+        if whole_names(store, ""):
             raise CatalogueError(f"{url} is something else than a store of scores; choose another place")
         _put_root(store, None)
 

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psutil
@@ -16,8 +16,8 @@ from zarr.abc.store import Store
 from zarr.core.sync import sync
 
 from s2cmc_zarr.errors import CatalogueError
-from s2cmc_zarr.retrying import naming
-from s2cmc_zarr.store.objects import as_buffer, delete, get_json, list_names, put_json
+from s2cmc_zarr.retrying import StorageError, naming
+from s2cmc_zarr.store.objects import as_buffer, delete, get_json, put_json, whole_names
 
 FOLDER: Final = "converted"
 CLAIM: Final = f"{FOLDER}/claim.json"
@@ -67,8 +67,9 @@ def claim(store: Store, *, key: str = CLAIM, take_over: bool | None = False) -> 
 
     def renew() -> None:
         while not stop.wait(_RENEWED_EVERY):
-            if (get_json(store, key) or {}).get("token") == mine["token"]:
-                put_json(store, key, mine | {"renewed": time.time()})
+            with suppress(StorageError, OSError):  # the next one may succeed
+                if (get_json(store, key) or {}).get("token") == mine["token"]:
+                    put_json(store, key, mine | {"renewed": time.time()})
 
     renewer = threading.Thread(target=renew, name="claim", daemon=True)
     renewer.start()
@@ -78,8 +79,9 @@ def claim(store: Store, *, key: str = CLAIM, take_over: bool | None = False) -> 
     finally:
         stop.set()
         renewer.join()
-        if (get_json(store, key) or {}).get("token") == mine["token"]:
-            delete(store, key)
+        with suppress(StorageError, OSError):  # what remains is that of a dead run
+            if (get_json(store, key) or {}).get("token") == mine["token"]:
+                delete(store, key)
 
 
 def is_claimed(store: Store) -> bool:
@@ -89,8 +91,8 @@ def is_claimed(store: Store) -> bool:
 
 def is_claim_alone(store: Store) -> bool:
     """Whether nothing is at the place of a store but, perhaps, the claim of a run that died before it began."""
-    names = list_names(store, "")
-    return not names or (names == [FOLDER] and list_names(store, FOLDER) in ([], [CLAIM.rpartition("/")[2]]))
+    names = whole_names(store, "")
+    return not names or (names == [FOLDER] and whole_names(store, FOLDER) in ([], [CLAIM.rpartition("/")[2]]))
 
 
 def _is_alive(held: dict[str, Any]) -> bool:

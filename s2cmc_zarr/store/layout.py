@@ -15,7 +15,7 @@ from zarr.storage import MemoryStore
 
 from s2cmc_zarr.schema import ATTRIBUTES, DIMS, DTYPES, FILL_VALUES
 from s2cmc_zarr.store import packing
-from s2cmc_zarr.store.objects import ROOT, copy_all, delete, delete_folder, get_json, put_json
+from s2cmc_zarr.store.objects import ROOT, copy_all, delete, delete_folder, get_json, put_json, settle
 from s2cmc_zarr.store.presets import PresetName, encoding
 
 
@@ -145,6 +145,7 @@ def publish(store: Store, dataset: xr.Dataset) -> None:
         "must_understand": False,
         "metadata": {name: get_json(store, f"{name}/{ROOT}") for name in names},
     }
+    settle(store)
     put_json(store, ROOT, root)
 
 

@@ -21,6 +21,8 @@ from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.store.remote import RemoteStore
 
 ROOT = "zarr.json"
+_PARTIAL = ".partial"
+"""End of the name of a local file until it is whole, here as in Zarr."""
 _AT_ONCE = 32
 """Requests for small objects."""
 
@@ -111,12 +113,12 @@ def as_buffer(document: Mapping[str, Any]) -> Buffer:
 
 
 def put_json(store: Store, key: str, document: Mapping[str, Any]) -> None:
-    """Write an object as JSON, in one piece."""
-    sync(store.set(key, as_buffer(document)))
+    """Write an object as JSON, in one piece; see `put_parts`."""
+    put_parts(store, key, [as_buffer(document).to_bytes()])
 
 
 def put_parts(store: Store, key: str, parts: Collection[bytes]) -> None:
-    """Write an object of several parts, so that it is there whole or not at all."""
+    """Write an object of several parts, so that it is there whole or not at all, also when the power fails."""
     if not isinstance(store, LocalStore):
         data = np.frombuffer(b"".join(parts), np.uint8)
         sync(store.set(key, default_buffer_prototype().buffer.from_array_like(data)))
@@ -124,15 +126,23 @@ def put_parts(store: Store, key: str, parts: Collection[bytes]) -> None:
     # In this thread and without putting the parts together, which would copy a whole scene.
     path = store.root / key
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
     try:
         with partial.open("wb") as file:
             for part in parts:
                 file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def settle(store: Store) -> None:
+    """Bring what was written without `put_parts` to the disk, too."""
+    if isinstance(store, LocalStore):
+        os.sync()
 
 
 def copy(store: Store, key: str, new_key: str) -> bool:
@@ -141,7 +151,7 @@ def copy(store: Store, key: str, new_key: str) -> bool:
     if buffer is None:
         sync(store.delete(new_key))
         return False
-    sync(store.set(new_key, buffer))
+    put_parts(store, new_key, [buffer.to_bytes()])
     return True
 
 
@@ -178,6 +188,18 @@ def list_names(store: Store, prefix: str) -> list[str]:
         return []
 
 
+def whole_names(store: Store, prefix: str) -> list[str]:
+    """As `list_names`, without what was being written when a run died."""
+    return [name for name in list_names(store, prefix) if not name.endswith(_PARTIAL)]
+
+
+def delete_partial(store: Store) -> None:
+    """Remove what was being written directly below the root when a run died."""
+    for name in list_names(store, ""):
+        if name.endswith(_PARTIAL):
+            delete(store, name)
+
+
 def list_sizes(store: Store, prefix: str) -> dict[str, int]:
     """Bytes of all objects below a prefix, by key."""
     if isinstance(store, RemoteStore):
@@ -198,4 +220,4 @@ def clear(store: Store, keep: Collection[str]) -> None:
         for name in list_names(store, folder):
             key = f"{folder}/{name}"
             if key not in keep:
-                (delete if name.endswith(".json") else delete_folder)(store, key)
+                (delete if name.endswith((".json", _PARTIAL)) else delete_folder)(store, key)

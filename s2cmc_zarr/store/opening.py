@@ -109,6 +109,8 @@ def open_store(url: str | os.PathLike[str] | Store, *, storage_options: Mapping[
 def _open_arrays(store: Store, *, consolidated: bool) -> xr.Dataset:
     """Open pixels lazily and read the coordinates, of which each that cannot be read is an error."""
     what = "metadata"
+    # Or else, of a time that is damaged, xarray would ask for the package cftime.
+    times = xr.coders.CFDatetimeCoder(use_cftime=False)
     try:
         # Without times and indexes nothing is read yet, so that below what cannot be read has a name.
         dataset = xr.open_dataset(
@@ -123,7 +125,7 @@ def _open_arrays(store: Store, *, consolidated: bool) -> xr.Dataset:
         for name, variable in dataset.variables.items():
             if name not in DIMS:
                 what = f"coordinate {name!r}"
-                decoded = xr.conventions.decode_cf_variable(str(name), variable)
+                decoded = xr.conventions.decode_cf_variable(str(name), variable, decode_times=times)
                 values = decoded.values
                 if values.dtype.kind in "OT":
                     values = np.array(values.tolist(), dtype=str)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from s2cmc_zarr.store import layout
 from s2cmc_zarr.store.claim import CLAIM
-from s2cmc_zarr.store.objects import clear, copy, delete_folder, list_names
+from s2cmc_zarr.store.objects import clear, copy, delete_folder, delete_partial, list_names
 from s2cmc_zarr.store.planning import Plan
 from s2cmc_zarr.store.records import delete_records, record_coordinates, write_record
 from s2cmc_zarr.store.shards import shard_key
@@ -25,6 +25,7 @@ def prepare(plan: Plan) -> None:
             write_record(store, scene, record)
     # From here on the store is incomplete, and says which scenes it is to have.
     layout.write_root(store, plan.attributes)
+    delete_partial(store)
     if not plan.records:
         clear(store, keep=(CLAIM,))
     layout.create_arrays(store, plan.dataset, plan.preset, packed=plan.packed)
