@@ -119,6 +119,39 @@ def test_what_cannot_be_asked_is_said_before_pixels_are_read_or_anything_is_writ
     assert sorted(tmp_path.iterdir()) == [tmp_path / "folder.csv"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["score"], ["leaderboard", "--replicates", "50"], ["explain", "--tag", "thin"], ["compare", "--replicates", "50"]],
+)
+def test_scenes_that_only_some_models_have_are_left_out_and_counted(
+    run: Run, scored: Path, tmp_path: Path, command: list[str]
+) -> None:
+    kept = shutil.copytree(scored / "scores.zarr", tmp_path / "scores.zarr")
+    score(open_store(scored / "S.zarr").isel(scene=[0, 1, 2]), FunctionModel(_bright), store=kept).compute()
+    name, *options = command
+    models = ["_bright", "braaten"] if name == "compare" else ["--model", "_bright", "--model", "braaten"]
+    code, out, err = run(name, kept, *models, *options)
+    assert (code, err) == (0, "")
+    assert "Left out, as not all of these models were scored on them: 5 scenes." in " ".join(out.split())
+    models = ["fmask", "braaten"] if name == "compare" else ["--model", "fmask", "--model", "braaten"]
+    assert "Left out" not in run(name, kept, *models, *options)[1]
+
+
+def test_models_that_were_judged_on_different_scenes_are_said_to_be(run: Run, scored: Path, tmp_path: Path) -> None:
+    ds = open_store(scored / "S.zarr")
+    for name, there in (("one", slice(0, 5)), ("other", slice(3, 8))):  # as many
+        (tmp_path / name).mkdir()
+        masks = np.full(ds["mask"].shape, 255, dtype=np.uint8)
+        masks[there] = ds["mask"][there]
+        for scene, mask in zip(ds["scene"].values, masks, strict=True):
+            np.save(tmp_path / name / f"{scene}.npy", mask)
+    models = [f"--model=predictions:{tmp_path}/{name}" for name in ("one", "other")]
+    asked = ("leaderboard", scored / "S.zarr", *models, "--by", "all", "--replicates", "50")
+    said = "Models were judged on different scenes; 2 are common to all, and --common compares on these."
+    assert said in " ".join(run(*asked)[1].split())
+    assert "different scenes" not in run(*asked, "--common")[1]
+
+
 @pytest.mark.usefixtures("unscored")
 def test_without_a_fault_it_is_the_model_that_is_asked(run: Run, scored: Path) -> None:
     """So the test before this one does find what is checked too late."""

@@ -157,11 +157,18 @@ def test_models_that_gave_some_masks_are_judged_on_these_or_all_on_the_same() ->
     part = found.assign(confusion=found["confusion"].copy(data=confusion))
     table = intervals(part, None, replicates=50)
     assert table["judged_scene_count"].values.tolist() == [60, 20]
+    assert int(table["common_scene_count"]) == 20
     xr.testing.assert_allclose(table["f1"].sel(model="model_0"), metrics(found, None)["f1"].sel(model="model_0"))
     common = intervals(part, None, common=True, replicates=50)
     xr.testing.assert_allclose(common["f1"], metrics(found.isel(scene=slice(20)), None)["f1"])
     assert common["judged_scene_count"].values.tolist() == [20, 20]
     assert int(common["scene_count"]) == 20
+    confusion[:20, 0, :, 3] += confusion[:20, 0, :, :3].sum(axis=-1)
+    confusion[:20, 0, :, :3] = 0
+    none = found.assign(confusion=found["confusion"].copy(data=confusion))
+    assert int(intervals(none, None, replicates=50)["common_scene_count"]) == 0
+    with pytest.raises(CatalogueError, match="there is no scene of which all of model_0, model_1 gave a mask"):
+        intervals(none, "tags", common=True, replicates=50)
 
 
 def test_unmarked_scenes_are_not_drawn_for_three_classes() -> None:

@@ -29,6 +29,10 @@ def test_scenes_that_all_models_have(url: Path) -> None:
     assert both["model"].values.tolist() == ["braaten", "brightness"]
     assert sorted(both["scene"].values) == ["scene_01", "scene_02"]
     assert open_scores(url, ["brightness"]).sizes["scene"] == 3
+    assert both.attrs["left_out_scene_count"] == 2
+    assert open_scores(url, ["brightness"]).attrs["left_out_scene_count"] == 0
+    with pytest.raises(CatalogueError, match=r"'braaten', 'brightness', 'braaten'.*, expected each of them once"):
+        open_scores(url, ["braaten", "brightness", "braaten"])
     expected = score(ds.sel(scene=both["scene"].values), ["braaten", Brightness()]).compute()
     xr.testing.assert_allclose(metrics(both, "tags"), metrics(expected, "tags"))
 

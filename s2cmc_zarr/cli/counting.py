@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Counted(NamedTuple):
-    """Counts, and a sentence on the models that are left out; empty, if there are none."""
+    """Counts, and sentences on the models and scenes that are left out; empty, if there are none."""
 
     counts: xr.Dataset
     left_out: str
@@ -51,6 +51,7 @@ def counted(
     from s2cmc_zarr.scoring.kept_scores import is_scores
     from s2cmc_zarr.scoring.measures import metric_names, select_measures
     from s2cmc_zarr.scoring.metrics import check_choice
+    from s2cmc_zarr.view.scoring import sentences
     from s2cmc_zarr.view.tables import check_table_path
 
     if out:
@@ -79,7 +80,9 @@ def counted(
         asked, left_out = (models, "") if models else _comparable(store, classes, options)
         counts = s2cmc_zarr.open_scores(store, asked, storage_options=options)
         check(counts)
-        return Counted(counts, left_out)
+        scenes = counts.attrs["left_out_scene_count"]
+        some = f"Left out, as not all of these models were scored on them: {scenes} scenes." if scenes else ""
+        return Counted(counts, sentences(left_out, some))
     if not models:
         raise CatalogueError(
             f"{store} is no store of scores: say with --model what to score; built in: {', '.join(MODEL_NAMES)}"

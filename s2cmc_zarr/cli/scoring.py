@@ -189,7 +189,7 @@ def compare(
     from s2cmc_zarr.view.comparison import print_comparison
     from s2cmc_zarr.view.tables import all_and_groups, write_table
 
-    counts, _ = counted(
+    counts, left_out = counted(
         store,
         [first, second],
         by=by,
@@ -224,7 +224,7 @@ def compare(
         seed=seed,
     )
     tables = all_and_groups(make, grouping(by))
-    print_comparison(tables, metric, label)
+    print_comparison(tables, metric, label, left_out)
     if out:
         write_table(tables, out)
 
@@ -309,7 +309,7 @@ def calibrate(
     from s2cmc_zarr.scoring.calibration import split_scenes
     from s2cmc_zarr.scoring.measures import mask_metric_name
     from s2cmc_zarr.scoring.probabilities import check_probabilities, gives_probability
-    from s2cmc_zarr.view.scoring import print_calibration
+    from s2cmc_zarr.view.scoring import print_calibration, sentences
     from s2cmc_zarr.view.tables import write_table
 
     mask_metric_name(metric)
@@ -319,7 +319,7 @@ def calibrate(
         if model:
             check_probabilities(counts)
 
-    counts, _ = counted(
+    counts, left_out = counted(
         store,
         model,
         by="all",
@@ -337,10 +337,10 @@ def calibrate(
         metric=metric,
         check_more=check,
     )
-    left_out = []
     if not model:
         given = gives_probability(counts)
-        left_out = counts["model"].values[~given.values].tolist()
+        without = ", ".join(counts["model"].values[~given.values])
+        left_out = sentences(left_out, f"Left out, as they give no probabilities: {without}." if without else "")
         counts = counts.isel(model=given.values) if given.any() else counts
     table = s2cmc_zarr.calibrate_threshold(counts, on, metric=metric)
     print_calibration(table, on, left_out)

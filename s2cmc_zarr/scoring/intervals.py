@@ -20,6 +20,7 @@ from s2cmc_zarr.analysis.estimates import (
 )
 from s2cmc_zarr.analysis.groups import By, group_dims, table_dataset
 from s2cmc_zarr.analysis.resampling import REPLICATES
+from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.scoring.measures import metric_names, select_measures
 from s2cmc_zarr.scoring.metrics import FEW_SCENES, ShadowPolicy, check_choice
 
@@ -73,13 +74,14 @@ def intervals(
           group, label) as in `metrics`; the limits are NaN where a group has fewer than two independent groups.
         * ``f1_scenes``: the scenes in the per-scene mean. ``judged_scene_count`` and ``pixel_count``: the scenes and
           pixels in the metrics, which are not the same for models that give no mask of some scenes.
-        * ``scene_count``, ``few_scenes``, ``group_count`` (independent groups) with dims (group,).
+        * ``scene_count``, ``common_scene_count`` (judged of all models), ``few_scenes``, ``group_count`` (independent
+          groups) with dims (group,).
 
     Raises
     ------
     CatalogueError
         As `metrics` or `probability_metrics`; if there is no such metric, or some are of masks and others of
-        probabilities; or if it is not known which scenes are independent.
+        probabilities; if it is not known which scenes are independent; or if there are no common scenes.
     """
     names = metric_names(metric)
     tables, attributes, groups = estimated(
@@ -129,8 +131,12 @@ def estimated(
     counts = counts.compute()
     pixels = counts["true"].sum("label")
     judged = (pixels > 0).astype(np.int64)
-    if common and "model" in judged.dims:
-        groups = groups & judged.all("model")
+    of_all = judged.min("model") if "model" in judged.dims else judged
+    if common:
+        groups = groups & (of_all > 0)
+        if not groups.any():
+            models = ", ".join(map(str, np.atleast_1d(scores["model"].values)))
+            raise CatalogueError(f"there is no scene of which all of {models} gave a mask: choose others to compare")
     values = scene_values(counts, of)
 
     def averaged(sums: xr.Dataset) -> xr.Dataset:
@@ -167,6 +173,10 @@ def estimated(
         in_mean = xr.dot(groups, values[f"{name}_scenes"], dim="scene")
         tables[f"{name}_scenes"] = (in_mean, f"scenes in the per-scene mean of {name}")
     tables["judged_scene_count"] = (xr.dot(groups, judged, dim="scene"), "scenes with pixels in the metrics")
+    tables["common_scene_count"] = (
+        xr.dot(groups, of_all, dim="scene"),
+        "scenes with pixels in the metrics of all models",
+    )
     tables["pixel_count"] = (xr.dot(groups, pixels, dim="scene"), "pixels in the metrics")
     tables |= scene_counts(groups, independent)
     few = tables["scene_count"][0] < FEW_SCENES

@@ -55,13 +55,14 @@ def open_scores(
     Returns
     -------
     xarray.Dataset
-        As `score` gives it, in memory.
+        As `score` gives it, in memory; the attribute ``left_out_scene_count`` says how many scenes only some of the
+        models have.
 
     Raises
     ------
     CatalogueError
-        If there is no store of scores, no such model, no scene that all of them have, or a scene of which they did not
-        have the same pixels and mask.
+        If there is no store of scores, no such model, one is named twice, there is no scene that all of them have, or a
+        scene of which they did not have the same pixels and mask.
     """
     store = connect(url, storage_options)
     if _version(store) is None:
@@ -72,6 +73,8 @@ def open_scores(
         raise CatalogueError(f"no model was scored into {url} yet; run s2cmc score --scores")
     if unknown := [name for name in chosen if name not in groups]:
         raise CatalogueError(f"no scores of {unknown[0]!r} in {url}; there are: {', '.join(sorted(groups))}")
+    if len(set(chosen)) < len(chosen):
+        raise CatalogueError(f"models are {chosen}, expected each of them once")
     counted = {name: _counted(groups[name]) for name in chosen}
     scenes = _read_scenes(store)
     if scenes is None:
@@ -96,6 +99,7 @@ def open_scores(
             for output, how in OUTPUTS.items()
         }
     )
+    scores.attrs["left_out_scene_count"] = len(set().union(*counted.values())) - len(common)
     attributes = [groups[name].attrs for name in chosen]
     return describe(
         scores.assign_coords({**COORDS, "model": chosen}),

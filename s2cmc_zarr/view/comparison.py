@@ -17,7 +17,7 @@ from s2cmc_zarr.view.terminal import print_table, print_tables
 _AVERAGES: Final = {"pooled": "pooled over pixels", "per_scene": "mean over scenes"}
 
 
-def print_comparison(tables: Sequence[xr.Dataset], metric: str, label: str = "cloud") -> None:
+def print_comparison(tables: Sequence[xr.Dataset], metric: str, label: str = "cloud", left_out: str = "") -> None:
     """Print how two models differ.
 
     Parameters
@@ -28,6 +28,8 @@ def print_comparison(tables: Sequence[xr.Dataset], metric: str, label: str = "cl
         Which of their metrics.
     label : str
         Of which class, if the metric is of single classes.
+    left_out : str
+        A sentence on scenes that are not in them.
     """
     rules = tables[0].attrs
     models = (first, second) = rules["first"], rules["second"]
@@ -45,7 +47,7 @@ def print_comparison(tables: Sequence[xr.Dataset], metric: str, label: str = "cl
             for averaging, name in _AVERAGES.items()
         },
         formats=dict.fromkeys(models, form) | _tested_formats("difference", form),
-        caption=f"{rules_of(rules, metric)} p: of no difference; Holm: corrected over the groups.",
+        caption=sentences(rules_of(rules, metric), "p: of no difference; Holm: corrected over the groups.", left_out),
     )
 
 
@@ -57,7 +59,7 @@ def print_explanation(table: xr.Dataset, left_out: str = "") -> None:
     table : xarray.Dataset
         As `explain` gives it.
     left_out : str
-        A sentence on models that are not in it.
+        Sentences on models and scenes that are not in it.
     """
     rules = table.attrs
     without = f"Not explained: {rules['not_explained']}." if rules["not_explained"] else ""

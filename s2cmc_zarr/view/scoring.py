@@ -50,7 +50,7 @@ def print_metrics(tables: Sequence[xr.Dataset], left_out: str = "") -> None:
     tables : sequence of xarray.Dataset
         As `metrics` gives them, with the dimension `model`; those of all scenes and of groups, say.
     left_out : str
-        A sentence on models that are not in them.
+        Sentences on models and scenes that are not in them.
     """
     rules = tables[0].attrs
     print_tables(
@@ -102,7 +102,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
     label : str
         Of which class, if the metric is of single classes.
     left_out : str
-        A sentence on models that are not in them.
+        Sentences on models and scenes that are not in them.
     """
     everything, *groups = [of_label(table, metric, label) for table in tables]
     everything = everything.isel(dict.fromkeys(everything["scene_count"].dims, 0), drop=True)
@@ -110,7 +110,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
     order = np.argsort(pooled.values if smaller_is_better(metric) else -pooled.values, kind="stable")
     everything = everything.isel(model=order)
     rules, title = tables[0].attrs, title_of(metric, tables[0], label)
-    judged = everything["judged_scene_count"]
+    judged, common = everything["judged_scene_count"], int(everything["common_scene_count"])
     frame = side_by_side(
         {
             "pooled": with_interval(everything.sel(averaging="pooled", drop=True), metric),
@@ -129,9 +129,9 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
             rules_of(rules, metric),
             "n: scenes in the mean per scene, those in which it is defined. Scenes and Mpx (millions of pixels): those "
             "with a prediction.",
-            ""
-            if len(np.unique(judged)) == 1
-            else "Models were judged on different scenes; --common compares on the same.",
+            f"Models were judged on different scenes; {common} are common to all, and --common compares on these."
+            if (judged != common).any()
+            else "",
             left_out,
         ),
     )
@@ -147,7 +147,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
         )
 
 
-def print_calibration(table: xr.Dataset, on: str, left_out: Sequence[str] = ()) -> None:
+def print_calibration(table: xr.Dataset, on: str, left_out: str = "") -> None:
     """Print thresholds, and the metric on the scenes on which they were chosen and on the others.
 
     Parameters
@@ -156,8 +156,8 @@ def print_calibration(table: xr.Dataset, on: str, left_out: Sequence[str] = ()) 
         As `calibrate_threshold` gives it, with the dimension `model`.
     on : str
         What chose the scenes for calibration.
-    left_out : sequence of str
-        Models that give no probabilities.
+    left_out : str
+        Sentences on models and scenes that are not in it.
     """
     metric = table.attrs["metric"]
     form = format_of(metric)
@@ -176,7 +176,7 @@ def print_calibration(table: xr.Dataset, on: str, left_out: Sequence[str] = ()) 
             f"{what_of(table.attrs)}{unit_of(metric)}, pooled over pixels. Calibration: on the {calibration} scenes of "
             f"{on}; test: on {test} others" + (f", without {neither} of the same groups." if neither else "."),
             policy_of(table.attrs),
-            f"Left out, as they give no probabilities: {', '.join(left_out)}." if left_out else "",
+            left_out,
         ),
     )
 
