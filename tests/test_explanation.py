@@ -39,6 +39,7 @@ def test_effects_are_told_apart() -> None:
     # Alone, mountains look as bad as the snow on them.
     alone = explain(explained(), ["hills/mountains"]).isel(model=0)
     assert float(alone["effect"][0]) > 0.06
+    xr.testing.assert_identical(explain(explained(), ["hills/mountains"] * 2).isel(model=0), alone)
 
 
 def test_fit_is_that_of_scenes_without_each_group() -> None:

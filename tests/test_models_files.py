@@ -139,7 +139,9 @@ def test_pytorch(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("model.onnx", b"nonsense", "ONNX Runtime cannot read .*model.onnx"),
-        ("model.txt", b"nonsense", "not a model of LightGBM"),
+        ("model.onnx", b"", "ONNX Runtime cannot read .*model.onnx"),
+        ("model.txt", b"nonsense", "model.txt: not a model of LightGBM"),
+        ("model.txt", b"\xff\xfe", "model.txt: not a model of LightGBM"),
     ],
 )
 def test_files_that_are_something_else(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -161,9 +163,10 @@ def test_refusals(tmp_path: Path) -> None:
     path.with_suffix(".json").write_text("{")
     with pytest.raises(CatalogueError, match=r"model.json is no JSON"):
         load_model(str(path))
-    path.with_suffix(".json").write_text("{}")
-    with pytest.raises(CatalogueError, match=r"model.json: not a specification as STAC MLM"):
-        load_model(str(path))
+    for other in ("{}", "[]"):
+        path.with_suffix(".json").write_text(other)
+        with pytest.raises(CatalogueError, match=r"model.json: not a specification as STAC MLM"):
+            load_model(str(path))
     for threshold, message in (
         ("high", "threshold='high', expected a number"),
         ("1.5", "threshold=1.5, expected 0 to"),

@@ -94,7 +94,7 @@ def test_the_digest_follows_the_content_where_nothing_else_is_known(tmp_path: Pa
             folder.mkdir(exist_ok=True)
             for scene, mask in zip(SCENES, masks, strict=True):
                 np.save(folder / f"{scene}.npy", mask)
-            fsspec.filesystem("memory").put(str(folder), "/masks", recursive=True)
+            fsspec.filesystem("memory").put(f"{folder}/", "/masks", recursive=True)
         else:
             ds = xr.Dataset({"mask": (("scene", "y", "x"), masks)}, coords={"scene": SCENES})
             ds.to_zarr(folder, mode="w", zarr_format=2, consolidated=True)
@@ -145,6 +145,19 @@ def test_a_relative_path_is_the_same_place(tmp_path: Path, monkeypatch: pytest.M
     np.save(tmp_path / "S2A_A.npy", MASKS[0])
     monkeypatch.chdir(tmp_path.parent)
     assert load_model(f"predictions:{tmp_path.name}").digest == load_model(f"predictions:{tmp_path}").digest
+
+
+def test_which_of_two_masks_of_a_scene_is_meant_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "files" / "old").mkdir(parents=True)
+    for folder, mask in (("files", MASKS[0]), ("files/old", MASKS[1])):
+        np.save(tmp_path / folder / "S2A_A.npy", mask)
+    model = load_model(f"predictions:{tmp_path}/files")
+    with pytest.raises(CatalogueError, match="2 of 2 predictions bear the name of S2A_A, expected 1"):
+        model.predict_scene("S2A_A", reflectance=REFLECTANCE)
+    ds = xr.Dataset({"mask": (("scene", "y", "x"), MASKS)}, coords={"scene": ["S2A_A"] * len(MASKS)})
+    ds.to_zarr(tmp_path / "masks.zarr", zarr_format=2, consolidated=True)
+    with pytest.raises(CatalogueError, match=f"has {len(MASKS)} masks of 1 scenes, expected one of each"):
+        load_model(f"predictions:{tmp_path}/masks.zarr")
 
 
 def test_refusals(tmp_path: Path) -> None:

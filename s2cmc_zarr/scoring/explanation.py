@@ -111,7 +111,7 @@ def chosen_tags(scores: xr.Dataset, tags: Sequence[str] | None) -> list[str]:
     if "tags" not in scores.coords:
         raise CatalogueError("no coordinate tags; score the Dataset with its coordinates")
     known: list[str] = scores["tag"].values.tolist()
-    wanted = known if tags is None else list(tags)
+    wanted = known if tags is None else list(dict.fromkeys(tags))
     if unknown := [tag for tag in wanted if tag not in known]:
         raise CatalogueError(f"no tag {unknown[0]!r}; there are: {', '.join(known)}{suggestion(unknown[0], known)}")
     return wanted

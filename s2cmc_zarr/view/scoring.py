@@ -129,9 +129,7 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
             rules_of(rules, metric),
             "n: scenes in the mean per scene, those in which it is defined. Scenes and Mpx (millions of pixels): those "
             "with a prediction.",
-            f"Models were judged on different scenes; {common} are common to all, and --common compares on these."
-            if (judged != common).any()
-            else "",
+            _common_scenes(judged, common),
             left_out,
         ),
     )
@@ -145,6 +143,15 @@ def print_leaderboard(tables: Sequence[xr.Dataset], metric: str, label: str = "c
             f"{title} by {', '.join(map(str, ordered['scene_count'].dims))}, pooled over pixels",
             formats={"scenes": SCENES} | dict.fromkeys(models, form),
         )
+
+
+def _common_scenes(judged: xr.DataArray, common: int) -> str:
+    """Say whether models were judged on different scenes."""
+    if (judged == common).all():
+        return ""
+    if not common:
+        return "Models were judged on different scenes; none is common to all."
+    return f"Models were judged on different scenes; {common} are common to all, and --common compares on these."
 
 
 def print_calibration(table: xr.Dataset, on: str, left_out: str = "") -> None:

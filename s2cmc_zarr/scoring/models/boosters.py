@@ -72,11 +72,13 @@ def load_booster(path: Path) -> Booster:
 
 
 def _load_booster(path: Path, digest: str) -> Booster:  # noqa: ARG001  part of the key
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     try:
         return Forest(*read_lightgbm(text))
     except UnsupportedForestError:
         return LightGBMBooster(text)
+    except CatalogueError as error:
+        raise CatalogueError(f"{path}: {error}") from None
 
 
 def probabilities_of_pixels(booster: Booster, reflectance: Pixels) -> npt.NDArray[np.float32]:

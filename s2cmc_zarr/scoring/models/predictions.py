@@ -171,21 +171,27 @@ class _Files:
 
     def __init__(self, fs: fsspec.AbstractFileSystem, path: str) -> None:
         self._fs = fs
-        files = [PurePosixPath(name) for name in sorted(find(fs, path))]
-        self.scenes = {file.stem: str(file) for file in files if file.suffix.lower() in _SUFFIXES}
+        self.scenes: dict[str, list[str]] = {}
+        for name in sorted(find(fs, path)):
+            file = PurePosixPath(name)
+            if file.suffix.lower() in _SUFFIXES:
+                self.scenes.setdefault(file.stem, []).append(name)
 
     def content(self) -> str:
         """Compute the SHA-256 over all files, hexadecimal."""
         content = hashlib.sha256()
-        for scene, name in self.scenes.items():
-            content.update(scene.encode() + hashlib.sha256(read(self._fs, name)).digest())
+        for scene, names in self.scenes.items():
+            for name in names:
+                content.update(scene.encode() + hashlib.sha256(read(self._fs, name)).digest())
         return content.hexdigest()
 
     def read(self, scene: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        names = [self.scenes[scene]] if scene in self.scenes else []
-        names = names or [name for stem, name in self.scenes.items() if stem.startswith(scene)]
+        names = self.scenes.get(scene) or [
+            name for stem, named in self.scenes.items() if stem.startswith(scene) for name in named
+        ]
         if len(names) != 1:
-            raise CatalogueError(f"{len(names)} of {len(self.scenes)} predictions bear the name of {scene}, expected 1")
+            files = sum(map(len, self.scenes.values()))
+            raise CatalogueError(f"{len(names)} of {files} predictions bear the name of {scene}, expected 1")
         data = read(self._fs, names[0])
         if names[0].lower().endswith(".npy"):
             return read_array(data, names[0], shape, _INTEGERS)
@@ -222,6 +228,10 @@ class _Group:
             )
         self._array = ds[variable].transpose("scene", "y", "x")
         self.scenes = {str(scene): position for position, scene in enumerate(ds["scene"].values)}
+        if len(self.scenes) < ds.sizes["scene"]:
+            raise CatalogueError(
+                f"{url} has {ds.sizes['scene']} masks of {len(self.scenes)} scenes, expected one of each"
+            )
         self._url = url
 
     def content(self) -> str:

@@ -31,6 +31,7 @@ def _session(path: Path, digest: str) -> Any:  # noqa: ARG001  part of the key
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except (
         errors.Fail,
+        errors.InvalidArgument,
         errors.InvalidProtobuf,
         errors.InvalidGraph,
         errors.NotImplemented,

@@ -190,8 +190,8 @@ class Specification:
         CatalogueError
             If something that is needed is not there, or cannot be.
         """
-        properties = properties.get("properties", properties)
         try:
+            properties = properties.get("properties", properties)
             (source,), (result,) = properties["mlm:input"], properties["mlm:output"]
             classes = sorted(result["classification:classes"], key=lambda entry: int(entry["value"]))
             if [entry["value"] for entry in classes] != list(range(len(classes))):
