@@ -570,6 +570,16 @@ def test_a_record_is_on_the_disk_after_its_shards_and_the_root_after_all(
             assert keys.index(shard) < record
 
 
+@pytest.mark.parametrize("content", [b"", b'{"token": "x", "ho', bytes(100)], ids=["empty", "half", "zeros"])
+def test_a_claim_without_its_content_is_taken_over(plain: PlainRelease, tmp_path: Path, content: bytes) -> None:
+    source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
+    (store / "converted").mkdir(parents=True)
+    (store / "converted" / "claim.json").write_bytes(content)
+    convert(source, store)
+    assert verify(store, source).passed
+    assert not (store / "converted" / "claim.json").exists()
+
+
 def test_a_claim_on_another_machine_is_respected(plain: PlainRelease, tmp_path: Path) -> None:
     source, store = plain.write(tmp_path / "release"), tmp_path / "S.zarr"
     (store / "converted").mkdir(parents=True)

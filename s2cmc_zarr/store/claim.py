@@ -17,7 +17,7 @@ from zarr.core.sync import sync
 
 from s2cmc_zarr.errors import CatalogueError
 from s2cmc_zarr.retrying import StorageError, naming
-from s2cmc_zarr.store.objects import as_buffer, delete, get_json, put_json, whole_names
+from s2cmc_zarr.store.objects import as_buffer, delete, exists, get_json, put_json, whole_names
 
 FOLDER: Final = "converted"
 CLAIM: Final = f"{FOLDER}/claim.json"
@@ -30,7 +30,8 @@ _STALE_AFTER: Final = 120.0
 def claim(store: Store, *, key: str = CLAIM, take_over: bool | None = False) -> Iterator[None]:
     """Hold a store for writing.
 
-    A claim of a process that no longer runs on this machine, or that was not renewed for two minutes, is taken over.
+    A claim of a process that no longer runs on this machine, that was not renewed for two minutes, or that a power cut
+    left without its content, is taken over.
 
     Parameters
     ----------
@@ -51,14 +52,15 @@ def claim(store: Store, *, key: str = CLAIM, take_over: bool | None = False) -> 
         "process": os.getpid(),
         "started": psutil.Process().create_time(),
     }
-    held = get_json(store, key)
+    # Asked first, so that a claim which appears in between is not taken for one that was cut short.
+    was_there, held = exists(store, key), get_json(store, key)
     if held is not None and not take_over and _is_alive(held):
         or_else = "" if take_over is None else ", or take the store over if it is dead (--take-over, take_over=True)"
         raise CatalogueError(
             f"another run is writing to this store: process {held.get('process')} on {held.get('host')}, last sign "
             f"{time.time() - held.get('renewed', 0):.0f} s ago. Wait for it{or_else}"
         )
-    if held is not None:
+    if was_there:
         delete(store, key)
     with naming(f"cannot write to {store}"):
         sync(store.set_if_not_exists(key, as_buffer(mine | {"renewed": time.time()})))
