@@ -129,6 +129,23 @@ def test_groups_in_which_models_agree_prove_nothing(differing: int) -> None:
     assert (table["precision_difference_p_value"].sel(label="cloud", averaging="pooled") == 2 / 4001).all()
 
 
+@pytest.mark.parametrize("differing", [6, 8, 12])
+def test_p_values_of_a_few_groups_are_too_small_within_limits(differing: int) -> None:
+    """All groups are alike, but that in some either model misses as much; the documentation has this."""
+    found = random_scores(60)
+    for worse in range(differing // 2):
+        confusion = np.broadcast_to(found["confusion"].values[1, 0], found["confusion"].shape).copy()
+        group = np.arange(60) // 2
+        for model, there in enumerate((group < worse, (group >= worse) & (group < differing))):
+            confusion[there, model, 1, 1] -= 50
+            confusion[there, model, 1, 0] += 50
+        both = found.assign(confusion=found["confusion"].copy(data=confusion))
+        table = compare(both, "model_0", "model_1", None, metric="recall", replicates=4000)
+        p_value = float(table["recall_difference_p_value"].sel(label="cloud", averaging="pooled"))
+        expected = binomtest(worse, differing).pvalue
+        assert 0.3 * expected < p_value <= max(expected, 2 / 4001)
+
+
 def test_scenes_without_a_mask_of_one_model_count_for_neither() -> None:
     found = random_scores(60)
     confusion = found["confusion"].values.copy()

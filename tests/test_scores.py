@@ -150,6 +150,34 @@ def test_a_probability_may_be_off_by_rounding_only() -> None:
         score(ds.isel(scene=[0]), Probable(1.5)).compute()
 
 
+class Answering(Probable):
+    """A model that answers anything."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def predict_scene(self, scene: str, **arrays: npt.NDArray[Any]) -> Any:  # noqa: ARG002
+        return self.answer(np.zeros(arrays["reflectance"].shape[1:], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda mask: Prediction(mask.astype(np.float32)), "gave float32, expected a NumPy array of uint8 or bool"),
+        (lambda mask: Prediction(mask + np.uint8(7)), r"probable: the mask has the value\(s\) \[7\]"),
+        (lambda mask: Prediction(mask + np.uint8(2)), "predicted cloud_shadow, but its labels are"),
+        (lambda mask: mask, "gave ndarray, expected a Prediction"),
+        (lambda _: None, "gave NoneType, expected a Prediction"),
+        (lambda mask: Prediction(mask.tolist()), "gave list, expected a NumPy array of uint8 or bool"),
+        (lambda mask: Prediction(mask, mask[1:]), r"gave probabilities of shape \(15, 16\), expected \(16, 16\)"),
+        (lambda mask: Prediction(mask, 0.5), r"gave probabilities of shape \(\), expected"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_object_with_wrong_answers_is_refused_like_a_function(answer: Any, message: str) -> None:
+    with pytest.raises(CatalogueError, match=f"scene_00: model probable.*{message}|scene_00: model {message}"):
+        score(synthetic().isel(scene=[0]), Answering(answer)).compute()
+
+
 def test_bool_from_a_model_of_three_classes_is_refused() -> None:
     with pytest.raises(CatalogueError, match="gave bool, which is cloud or not, but its labels are"):
         score(synthetic(), lambda pixels: pixels[0] > 0, labels=LABELS).compute()

@@ -19,6 +19,7 @@ from s2cmc_zarr.kernels.pixels import count_values, has_data
 from s2cmc_zarr.kernels.probability import BIN_EDGES, probability_counts
 from s2cmc_zarr.schema import LABELS, UNLABELLED
 from s2cmc_zarr.scoring.models import Model, Prediction
+from s2cmc_zarr.scoring.models.prediction import checked_mask
 
 TRUTH: Final = (*LABELS, "unlabelled")
 PREDICTION: Final = (*LABELS, "no_data")
@@ -128,15 +129,20 @@ def predict(model: Model, scene: str, pixels: Mapping[str, npt.NDArray[Any]]) ->
     Raises
     ------
     CatalogueError
-        If the model raises whatever it may, which is the cause then; or if its answer has another shape.
+        If the model raises whatever it may, which is the cause then; or if its answer is no `Prediction`, or has
+        another shape, type or class than those of the model.
     """
     with blaming(f"model {model.name}"):
         prediction = model.predict_scene(scene, **{name: pixels[name] for name in model.variables})
+    if not isinstance(prediction, Prediction):
+        raise CatalogueError(f"model {model.name} gave {type(prediction).__name__}, expected a Prediction")
     shape = pixels["mask"].shape
-    for name, array in zip(("mask", "probability"), prediction, strict=True):
-        if array is not None and array.shape != shape:
-            raise CatalogueError(f"model {model.name} gave a {name} of shape {array.shape}, expected {shape}")
-    return prediction
+    mask, probability = prediction
+    if probability is not None and np.shape(probability) != shape:
+        raise CatalogueError(
+            f"model {model.name} gave probabilities of shape {np.shape(probability)}, expected {shape}"
+        )
+    return Prediction(checked_mask(mask, shape, model.labels, model.name), probability)
 
 
 def stack(counts: list[dict[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
