@@ -123,6 +123,30 @@ def test_arrays_are_those_of_the_schema(store: Path) -> None:
     ]
 
 
+def test_every_changed_or_lost_attribute_of_the_root_is_found(store: Path) -> None:
+    whole = json.loads((store / "zarr.json").read_text())
+    by_digest = "the attributes in zarr.json are not what was written: their SHA-256 differs or is absent"
+    passed = []
+    for name, value in whole["attributes"].items():
+        for attributes in (whole["attributes"] | {name: [value]}, {**whole["attributes"]}):
+            if attributes[name] == value:
+                del attributes[name]
+            (store / "zarr.json").write_text(json.dumps(whole | {"attributes": attributes}))
+            try:
+                if verify(store).differences != [("", "", by_digest)]:
+                    passed.append(name)
+            except CatalogueError:
+                assert name in ("schema_version", "conversion")
+    assert not passed
+
+
+def test_the_digest_of_attributes_is_as_documented(store: Path) -> None:
+    attributes = json.loads((store / "zarr.json").read_text())["attributes"]
+    digest = attributes.pop("attributes_sha256")
+    line = json.dumps(dict(sorted(attributes.items())), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert hashlib.sha256(line.encode("ascii")).hexdigest() == digest
+
+
 def test_a_lost_array_is_found(store: Path) -> None:
     shutil.rmtree(store / "reflectance")
     assert [name for _, name, _ in verify(store).differences] == ["reflectance"]

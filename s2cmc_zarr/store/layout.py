@@ -119,6 +119,12 @@ def coordinate_digests(dataset: xr.Dataset) -> dict[str, str]:
     return digests
 
 
+def attributes_digest(attributes: Mapping[str, Any]) -> str:
+    """SHA-256 of the root's attributes but this digest: as ASCII JSON, keys sorted, no white space."""
+    digested = {name: value for name, value in attributes.items() if name != "attributes_sha256"}
+    return hashlib.sha256(json.dumps(digested, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def publish(store: Store, dataset: xr.Dataset) -> None:
     """Say that the store is complete, with the metadata of every array: one object, in one piece.
 
@@ -140,6 +146,7 @@ def publish(store: Store, dataset: xr.Dataset) -> None:
         del root["attributes"][name]
     root["attributes"]["coordinates_sha256"] = coordinate_digests(dataset)
     root["attributes"]["conversion"] = "complete"
+    root["attributes"]["attributes_sha256"] = attributes_digest(root["attributes"])
     root["consolidated_metadata"] = {
         "kind": "inline",
         "must_understand": False,

@@ -40,6 +40,11 @@ def root_attributes(store: Store) -> dict[str, Any] | None:
     attributes: dict[str, Any] = (root or {}).get("attributes") or {}
     if "schema_version" not in attributes or "conversion" not in attributes:
         return None
+    if attributes["conversion"] not in ("complete", "incomplete"):
+        raise CatalogueError(
+            f"{store}: its {ROOT} is damaged, conversion is {attributes['conversion']!r}, expected 'complete' or "
+            "'incomplete'; copy the store again, or remove it and convert again"
+        )
     if attributes["schema_version"] != SCHEMA_VERSION:
         raise CatalogueError(
             f"the store has schema {attributes['schema_version']}, this version of s2cmc-zarr reads {SCHEMA_VERSION}"

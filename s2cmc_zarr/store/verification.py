@@ -24,9 +24,9 @@ from s2cmc_zarr.retrying import StorageError
 from s2cmc_zarr.schema import DIMS, DTYPES, FILL_VALUES
 from s2cmc_zarr.store import packing
 from s2cmc_zarr.store.conversion import released_digest
-from s2cmc_zarr.store.layout import coordinate_digests
+from s2cmc_zarr.store.layout import attributes_digest, coordinate_digests
 from s2cmc_zarr.store.objects import ROOT, connect, get_json
-from s2cmc_zarr.store.opening import open_store
+from s2cmc_zarr.store.opening import open_store, root_attributes
 from s2cmc_zarr.store.packing import pack
 
 
@@ -87,6 +87,11 @@ def verify(
     target = connect(store, storage_options)
     dataset = open_store(target)
     complete = dataset.attrs["conversion"] == "complete"
+    attributes = root_attributes(target) or {}
+    if complete and attributes.get("attributes_sha256") != attributes_digest(attributes):
+        # What the rest is compared with.
+        what = f"the attributes in {ROOT} are not what was written: their SHA-256 differs or is absent"
+        return Verification(0, 0, [("", "", what)])
     group = zarr.open_group(target, mode="r", use_consolidated=complete)
     digested = dataset.attrs.get("coordinates_sha256", {}) if complete else {}
     if differences := _compare_metadata(target, group, dataset, digested):
