@@ -119,7 +119,7 @@ def test_only_a_complete_store_is_exported(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.zarr"
     shutil.copytree(store, copy)
     root = json.loads((copy / "zarr.json").read_text())
-    root["attributes"]["conversion"] = "incomplete"
+    root["attributes"] |= {"conversion": "incomplete", "planned_scenes": []}
     (copy / "zarr.json").write_text(json.dumps(root))
     with pytest.raises(CatalogueError, match="is incomplete; run s2cmc convert again"):
         export_zip(copy, tmp_path / "out.zip")
@@ -130,6 +130,16 @@ def test_only_a_complete_store_is_exported(store: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"mask/c/2/0/0 is missing; see s2cmc verify"):
         export_zip(copy, tmp_path / "out.zip")
     assert names(tmp_path) == ["copy.zarr"]
+
+
+def test_a_store_without_consolidated_metadata_is_not_exported(store: Path, tmp_path: Path) -> None:
+    root = json.loads((store / "zarr.json").read_text())
+    del root["consolidated_metadata"]
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(store, copy)
+    (copy / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(CatalogueError, match="its metadata cannot be read"):
+        export_zip(copy, tmp_path / "out.zip")
 
 
 def test_an_interrupted_export_leaves_nothing(store: Path, tmp_path: Path) -> None:

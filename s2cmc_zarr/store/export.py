@@ -71,7 +71,7 @@ def export_zip(
         raise CatalogueError(f"{store}: no store of the catalogue there; make one with s2cmc convert")
     if attributes["conversion"] != "complete":
         raise CatalogueError(f"{store} is incomplete; run s2cmc convert again, then export it")
-    keys, converted = _keys(source), _converted(source)
+    converted, keys = _converted(source), _keys(source)
     with _partial(target) as partial:
         with zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
             console = Console(stderr=True)

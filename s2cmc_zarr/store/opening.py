@@ -23,6 +23,9 @@ from s2cmc_zarr.store.objects import ROOT, connect, exists, get_json
 from s2cmc_zarr.store.reading import ShardArray, codec_of
 from s2cmc_zarr.store.records import read_records, record_coordinates
 
+_OPTIONS = ("bands", "on_defect", "packed", "preset", "scene_size", "source_digests")
+"""Attributes of every root: with which options, and from what, the store was converted."""
+
 
 def root_attributes(store: Store) -> dict[str, Any] | None:
     """Attributes of the root, if this is a store of this package; None otherwise.
@@ -37,17 +40,20 @@ def root_attributes(store: Store) -> dict[str, Any] | None:
         raise CatalogueError(
             f"{store}: its {ROOT} is damaged, expected JSON; copy the store again, or remove it and convert again"
         )
-    attributes: dict[str, Any] = (root or {}).get("attributes") or {}
-    if "schema_version" not in attributes or "conversion" not in attributes:
+    attributes: Any = (root or {}).get("attributes")
+    if not isinstance(attributes, dict) or "schema_version" not in attributes or "conversion" not in attributes:
         return None
-    if attributes["conversion"] not in ("complete", "incomplete"):
-        raise CatalogueError(
-            f"{store}: its {ROOT} is damaged, conversion is {attributes['conversion']!r}, expected 'complete' or "
-            "'incomplete'; copy the store again, or remove it and convert again"
-        )
     if attributes["schema_version"] != SCHEMA_VERSION:
         raise CatalogueError(
             f"the store has schema {attributes['schema_version']}, this version of s2cmc-zarr reads {SCHEMA_VERSION}"
+        )
+    complete = attributes["conversion"] == "complete"
+    needed = _OPTIONS if complete else (*_OPTIONS, "planned_scenes")
+    lost = [name for name in needed if name not in attributes]
+    if lost or not (complete or attributes["conversion"] == "incomplete"):
+        what = f"lacks {', '.join(lost)}" if lost else f"says that conversion is {attributes['conversion']!r}"
+        raise CatalogueError(
+            f"{store}: its {ROOT} is damaged and {what}; copy the store again, or remove it and convert again"
         )
     return attributes
 
