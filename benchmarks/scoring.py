@@ -57,7 +57,7 @@ class Timed:
         return self._timed(self.predictor.predict, reflectance)
 
     def classify(self, probabilities: Pixels) -> npt.NDArray[Any]:
-        return self._timed(getattr(self.predictor, "classify", lambda values: values.argmax(0)), probabilities)
+        return self._timed(getattr(self.predictor, "classify", most_probable), probabilities)
 
     def _timed(self, function: Callable[[Any], npt.NDArray[Any]], argument: Any) -> npt.NDArray[Any]:
         start = time.perf_counter()

@@ -13,12 +13,13 @@ from statsmodels.stats.multitest import multipletests
 
 from s2cmc_zarr.analysis.resampling import (
     bca_interval,
+    exchange,
+    exchange_p_value,
     holm,
     leave_one_out,
     percentile_interval,
     resample,
     resampled_sum,
-    two_sided_p_value,
 )
 from s2cmc_zarr.errors import CatalogueError
 
@@ -116,7 +117,7 @@ def test_what_is_undefined_has_no_interval() -> None:
     nothing = np.full((100, 2), np.nan)
     assert np.isnan(percentile_interval(nothing)).all()
     assert np.isnan(bca_interval(nothing, np.full(2, np.nan), nothing[:5])).all()
-    assert np.isnan(two_sided_p_value(nothing)).all()
+    assert np.isnan(exchange_p_value(np.full(2, np.nan), nothing, np.arange(9), 100)).all()
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
@@ -141,14 +142,41 @@ def test_intervals_cover_the_truth_as_often_as_they_say(method: str) -> None:
     assert coverage(np.arange(180)) < 0.90
 
 
+def test_p_values_of_all_exchanges_are_those_of_scipy() -> None:
+    random = np.random.default_rng(5)
+    first, second = random.gamma(2, 1, (2, 9))
+    difference = first - second
+    ways = exchange(np.arange(9), 512)
+    assert len(np.unique(ways, axis=0)) == len(ways) == 2**9
+    found = exchange_p_value(difference.mean(), ((1 - 2 * ways) * difference).mean(axis=1), np.arange(9), 512)
+    expected = stats.permutation_test(
+        (first, second), lambda x, y, axis: (x - y).mean(axis), permutation_type="samples", vectorized=True
+    )
+    assert found == pytest.approx(expected.pvalue)
+
+
 def test_p_values_are_uniform_without_a_difference_and_small_with_one() -> None:
     random = np.random.default_rng(4)
-    samples = random.normal(size=(50, 400))
-    replicates, _ = bootstrap_mean(samples, np.arange(50), 500)
-    p_values = two_sided_p_value(replicates)
-    assert stats.kstest(p_values, "uniform").pvalue > 0.001
-    assert (two_sided_p_value(replicates + 2) == 2 / 501).all()
-    assert (two_sided_p_value(replicates - 2) == 2 / 501).all()
+    # Of 50 groups few have a large effect, as few scenes have most of the errors.
+    samples = random.normal(size=(50, 400)) * np.where(np.arange(50) < 4, 20, 1)[:, np.newaxis]
+
+    def p_values(of: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        signs = 1 - 2 * exchange(np.arange(50), 500)
+        return exchange_p_value(of.mean(axis=0), signs @ of / 50, np.arange(50), 500)
+
+    assert stats.kstest(p_values(samples), "uniform").pvalue > 0.001
+    for shifted in (samples + 100, samples - 100):
+        assert (p_values(shifted) == 1 / 501).all()
+
+
+def test_scenes_of_a_group_are_exchanged_together() -> None:
+    group = np.array([3, 1, 3, 2, 1] * 8) + 10 * np.repeat(np.arange(8), 5)
+    ways = exchange(group, 100)
+    assert ways.shape == (100, 40)
+    assert 0.4 < ways.mean() < 0.6
+    for each in np.unique(group):
+        of_group = ways[:, group == each]
+        assert (of_group == of_group[:, :1]).all()
 
 
 @settings(max_examples=50)

@@ -12,11 +12,12 @@ import xarray as xr
 from s2cmc_zarr.analysis.resampling import (
     REPLICATES,
     bca_interval,
+    exchange,
+    exchange_p_value,
     leave_one_out,
     percentile_interval,
     resample,
     resampled_sum,
-    two_sided_p_value,
 )
 from s2cmc_zarr.choices import Method as Method
 from s2cmc_zarr.errors import CatalogueError
@@ -69,11 +70,9 @@ def estimates(
     -------
     xarray.Dataset
         Each variable of `of`, without `replicate`, and the limits of its interval, with ``_lower`` and ``_upper``
-        behind the name; of a contrast also ``_p_value`` (`two_sided_p_value`), which is never below 2 / 2ᵏ, where k is
-        the number of independent groups whose exchange changes the contrast: the least that the test of all 2ᵏ
-        exchanges can give. All of this is NaN for groups of fewer than two independent ones. Of what is not tested, the
-        limits are NaN also where all resamples agree: of what occurs never, or always, they cannot tell how else it
-        might be. The attributes say how the intervals were made.
+        behind the name; of a contrast also ``_p_value`` (`exchange_p_value`). All of this is NaN for groups of fewer
+        than two independent ones. Of what is not tested, the limits are NaN also where all resamples agree: of what
+        occurs never, or always, they cannot tell how else it might be. The attributes say how the intervals were made.
     """
     arrays = _arrays(values)
     cells = groups if by_group else None
@@ -100,12 +99,12 @@ def estimates(
     drawn = resampled(resample(independent, replicates, seed))
     left_out = resampled(leave_one_out(independent)) if method == "bca" else None
     known = group_count(groups, independent) > 1
-    exchange = None
+    after_exchange = None
     if exchanged is not None:
         change = _arrays(exchanged - values)
         one = everything.astype(np.float64)
         total = {name: _sums(array, one, cells).isel(replicate=0) for name, array in arrays.items()}
-        exchange = resampled(1 - leave_one_out(independent), change, total)
+        after_exchange = resampled(exchange(independent, replicates, seed), change, total)
     result = {}
     for name, array in estimate.items():
         of_drawn = drawn[name].transpose("replicate", *array.dims).values
@@ -115,15 +114,13 @@ def estimates(
             of_left_out = left_out[name].transpose("replicate", *array.dims).values
             limits = bca_interval(of_drawn, array.values, of_left_out, level)
         result[str(name)] = array
-        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (exchange is not None)
+        varies = (limits[1] - limits[0] > _ROUNDING * np.abs(limits[1])) | (after_exchange is not None)
         for side, limit in zip(("lower", "upper"), limits, strict=True):
             result[f"{name}_{side}"] = array.copy(data=limit).where(varies).where(known)
-        if exchange is not None:
-            p_value = array.copy(data=two_sided_p_value(of_drawn))
-            # Of contrasts of rates, which are of the order of 1. NaN is none: without that group there is no rate.
-            differs: xr.DataArray = abs(exchange[name] - array) > _ROUNDING
-            least = np.minimum(2.0 ** (1 - differs.sum("replicate")), 1.0)
-            result[f"{name}_p_value"] = p_value.where(~(p_value < least), least).where(known)
+        if after_exchange is not None:
+            of_exchanged = after_exchange[name].transpose("replicate", *array.dims).values
+            p_value = exchange_p_value(array.values, of_exchanged, independent, replicates)
+            result[f"{name}_p_value"] = array.copy(data=p_value).where(known)
     return xr.Dataset(result, attrs={"level": level, "method": method, "replicates": replicates, "seed": seed})
 
 

@@ -166,28 +166,72 @@ def bca_interval(
     return np.where(np.isnan(estimate), np.nan, limits)
 
 
-def two_sided_p_value(replicates: Floats, axis: int = 0) -> Floats:
-    """Test whether a statistic differs from 0, by the level at which the percentile interval just reaches 0.
-
-    Twice the smaller share of replicates on either side of 0, with 1 added to both counts so that it is never 0
-    (Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, sections 4.2.5 and 4.4.5): it cannot be below
-    2 / (replicates + 1).
+def exchange(group: npt.ArrayLike, replicates: int = REPLICATES, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Draw independent groups in which two models are exchanged: each with probability ½, or all ways once, if few.
 
     Parameters
     ----------
-    replicates : numpy.ndarray
-        float64, the statistic in each replicate, along `axis`; NaN where undefined.
-    axis : int
+    group : array_like
+        Shape (scene,): scenes of equal value are exchanged together.
+    replicates : int
+        If there are not more ways than that, 2ⁿ for n groups, each of them is given once.
+    seed : int
 
     Returns
     -------
     numpy.ndarray
-        float64, shape (…): at most 1; NaN where no replicate is defined.
+        int64, shape (replicate, scene): 1 where the models are exchanged. The first row is 0 if all ways are given.
+
+    Raises
+    ------
+    CatalogueError
+        If there are no scenes.
     """
-    defined = np.isfinite(replicates).sum(axis)
-    smaller = np.minimum((replicates <= 0).sum(axis), (replicates >= 0).sum(axis))
-    p_value: Floats = np.minimum(2 * (smaller + 1) / (defined + 1), 1.0)
-    return np.where(defined > 0, p_value, np.nan)
+    group_count, group_of_scene = _group_of_scene(group)
+    if _all_ways(group_count, replicates):
+        chosen = np.arange(2**group_count)[:, np.newaxis] >> np.arange(group_count) & 1
+    else:
+        chosen = np.random.default_rng(seed).integers(0, 2, (replicates, group_count))
+    return np.asarray(chosen[:, group_of_scene], dtype=np.int64)
+
+
+def exchange_p_value(
+    estimate: npt.ArrayLike, exchanged: Floats, group: npt.ArrayLike, replicates: int = REPLICATES
+) -> Floats:
+    """Test whether two models differ: how often a contrast is as large after exchanges that would not matter if not.
+
+    The paired randomisation test of Fisher (1935) and Pitman, in which independent groups of scenes are the pairs. It
+    is exact however few groups there are, and however uneven their differences: groups in which the models do equally
+    well count for nothing. Where the ways are drawn, 1 is added to both counts (Phipson and Smyth 2010,
+    doi 10.2202/1544-6115.1585).
+
+    Parameters
+    ----------
+    estimate : array_like
+        Shape (…): the contrast.
+    exchanged : numpy.ndarray
+        float64, shape (replicate, …): the contrast after each of the exchanges of `exchange`.
+    group : array_like
+        As for `exchange`.
+    replicates : int
+        The same.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (…): two-sided; NaN where the contrast is undefined.
+    """
+    estimate = np.abs(np.asarray(estimate, dtype=np.float64))
+    # What is equal but for the order of sums is as large.
+    as_large = np.abs(exchanged) >= estimate - 1e-12
+    added = 0 if _all_ways(_group_of_scene(group)[0], replicates) else 1
+    defined = np.isfinite(exchanged).sum(axis=0)
+    p_value: Floats = (as_large.sum(axis=0) + added) / np.maximum(defined + added, 1)
+    return np.where(np.isnan(estimate), np.nan, p_value)
+
+
+def _all_ways(group_count: int, replicates: int) -> bool:
+    return group_count <= replicates.bit_length() and 2**group_count <= replicates
 
 
 def holm(p_values: Floats, axis: int = -1) -> Floats:

@@ -46,8 +46,7 @@ def compare(
     by, classes, shadow_policy, tolerance
         As for `metrics`.
     metric, level, method, replicates, seed
-        As for `intervals`. The percentile interval is the one that agrees with the p-value: it leaves out 0 where that
-        is below 1 less `level`.
+        As for `intervals`; `replicates` also of the exchanges for the p-values.
 
     Returns
     -------
@@ -58,8 +57,8 @@ def compare(
         * ``f1_difference``, ``f1_difference_lower``, ``f1_difference_upper``, float64, dims (averaging, group, label):
           the first model less the second. Per scene, it is the difference of the two means, each over the scenes in
           which its model's metric is defined.
-        * ``f1_difference_p_value`` of no difference (see `estimates`) and ``f1_difference_p_value_holm``, corrected
-          over all groups: NaN where a group has fewer than two independent groups.
+        * ``f1_difference_p_value`` of no difference (see `exchange_p_value`) and ``f1_difference_p_value_holm``,
+          corrected over all groups: NaN where a group has fewer than two independent groups.
         * ``f1_scenes``, int64, dims (model, group, label): the scenes in the per-scene mean.
 
         Also the counts of `intervals`: ``scene_count``, ``group_count`` and so on, of the scenes of which both models
