@@ -33,6 +33,7 @@ from s2cmc_zarr.schema import BAND_NAMES, SCENE_SIZE
 from s2cmc_zarr.scoring.models import Predictor, SceneModel, Specification
 from s2cmc_zarr.scoring.models.boosters import LightGBMBooster
 from s2cmc_zarr.scoring.models.forest import Forest, read_lightgbm
+from s2cmc_zarr.scoring.models.runner import most_probable
 from s2cmc_zarr.scoring.models.s2cloudless import S2Cloudless
 
 Pixels = npt.NDArray[np.float32]
