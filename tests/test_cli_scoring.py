@@ -182,6 +182,9 @@ def test_thresholds_are_chosen_for_models_that_give_probabilities(run: Run, scor
     assert row["threshold"] == float(expected["threshold"])
     assert row["f1_test"] == pytest.approx(float(expected["f1_test"]))
     assert f"{row['threshold']:.3f}" in out
+    code, out, err = run("leaderboard", kept, "--metric", "roc_auc", "--by", "all", "--replicates", "50")
+    assert (code, err) == (0, "")
+    assert "Left out, as they give no probabilities: braaten, fmask, hollstein." in " ".join(out.split())
 
 
 @pytest.mark.parametrize("level", ["0", "1", "95"])

@@ -43,13 +43,14 @@ def counted(
     metric: str | None = None,
     label: str = "cloud",
     check_more: Callable[[xr.Dataset], object] | None = None,
+    probabilities: bool = False,
     keep_predictions: bool = False,
 ) -> Counted:
     """Open scores, or score; what cannot be asked is said before pixels are read, or anything is written."""
     from s2cmc_zarr.analysis.estimates import independent_groups
     from s2cmc_zarr.progress import compute
     from s2cmc_zarr.scoring.kept_scores import is_scores
-    from s2cmc_zarr.scoring.measures import metric_names, select_measures
+    from s2cmc_zarr.scoring.measures import PROBABILITY_METRICS, metric_names, select_measures
     from s2cmc_zarr.scoring.metrics import check_choice
     from s2cmc_zarr.view.scoring import sentences
     from s2cmc_zarr.view.tables import check_table_path
@@ -79,6 +80,9 @@ def counted(
             )
         asked, left_out = (models, "") if models else _comparable(store, classes, options)
         counts = s2cmc_zarr.open_scores(store, asked, storage_options=options)
+        if not models and (probabilities or set(names) & set(PROBABILITY_METRICS)):
+            counts, without = _with_probabilities(counts)
+            left_out = sentences(left_out, without)
         check(counts)
         scenes = counts.attrs["left_out_scene_count"]
         some = f"Left out, as not all of these models were scored on them: {scenes} scenes." if scenes else ""
@@ -112,6 +116,17 @@ def _comparable(store: str, classes: Classes, options: dict[str, Any] | None) ->
         )
     left_out = f"Left out, as they predict no cloud shadow: {', '.join(without)}." if without else ""
     return [name for name in labels if name not in without], left_out
+
+
+def _with_probabilities(counts: xr.Dataset) -> tuple[xr.Dataset, str]:
+    """Leave out models that give no probabilities, unless none does, and say which."""
+    from s2cmc_zarr.scoring.probabilities import gives_probability
+
+    given = gives_probability(counts).values
+    if given.all() or not given.any():
+        return counts, ""
+    without = ", ".join(counts["model"].values[~given])
+    return counts.isel(model=given), f"Left out, as they give no probabilities: {without}."
 
 
 def _load(text: str, allow_pickle: bool) -> Model:

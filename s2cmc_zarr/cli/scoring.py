@@ -308,16 +308,15 @@ def calibrate(
     """Choose the threshold of the probability of cloud on some scenes, and score it on the others."""
     from s2cmc_zarr.scoring.calibration import split_scenes
     from s2cmc_zarr.scoring.measures import mask_metric_name
-    from s2cmc_zarr.scoring.probabilities import check_probabilities, gives_probability
-    from s2cmc_zarr.view.scoring import print_calibration, sentences
+    from s2cmc_zarr.scoring.probabilities import check_probabilities
+    from s2cmc_zarr.view.scoring import print_calibration
     from s2cmc_zarr.view.tables import write_table
 
     mask_metric_name(metric)
 
     def check(counts: xr.Dataset) -> None:
         split_scenes(counts, on)
-        if model:
-            check_probabilities(counts)
+        check_probabilities(counts)
 
     counts, left_out = counted(
         store,
@@ -336,12 +335,8 @@ def calibrate(
         quiet=quiet,
         metric=metric,
         check_more=check,
+        probabilities=True,
     )
-    if not model:
-        given = gives_probability(counts)
-        without = ", ".join(counts["model"].values[~given.values])
-        left_out = sentences(left_out, f"Left out, as they give no probabilities: {without}." if without else "")
-        counts = counts.isel(model=given.values) if given.any() else counts
     table = s2cmc_zarr.calibrate_threshold(counts, on, metric=metric)
     print_calibration(table, on, left_out)
     if out:

@@ -54,11 +54,13 @@ def claim(store: Store, *, key: str = CLAIM, take_over: bool | None = False) -> 
     }
     # Asked first, so that a claim which appears in between is not taken for one that was cut short.
     was_there, held = exists(store, key), get_json(store, key)
+    if held is not None and not {"host", "process", "started", "renewed"} <= held.keys():
+        held = None
     if held is not None and not take_over and _is_alive(held):
         or_else = "" if take_over is None else ", or take the store over if it is dead (--take-over, take_over=True)"
         raise CatalogueError(
-            f"another run is writing to this store: process {held.get('process')} on {held.get('host')}, last sign "
-            f"{time.time() - held.get('renewed', 0):.0f} s ago. Wait for it{or_else}"
+            f"another run is writing to this store: process {held['process']} on {held['host']}, last sign "
+            f"{time.time() - held['renewed']:.0f} s ago. Wait for it{or_else}"
         )
     if was_there:
         delete(store, key)
@@ -98,12 +100,12 @@ def is_claim_alone(store: Store) -> bool:
 
 
 def _is_alive(held: dict[str, Any]) -> bool:
-    if held.get("host") == socket.gethostname():
+    if held["host"] == socket.gethostname():
         try:
             return bool(psutil.Process(held["process"]).create_time() == held["started"])
         except psutil.NoSuchProcess:
             return False
-    return bool(time.time() - held.get("renewed", 0) < _STALE_AFTER)
+    return bool(time.time() - held["renewed"] < _STALE_AFTER)
 
 
 def _check_mine(store: Store, key: str, token: object) -> None:
