@@ -53,14 +53,14 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for kind, block in blocks(ROOT / "README.md")
         if kind == "sh"
         for line in block.splitlines()
-        if "s2cmc " in line
+        if "s2cmc " in line or line.startswith("python ")
     ]
     assert len(commands) > 4
     for command in commands:
         program, *arguments = shlex.split(command)
-        assert program == "s2cmc"
+        module = {"s2cmc": ["-m", "s2cmc_zarr.cli"], "python": []}[program]
         done = subprocess.run(
-            [sys.executable, "-m", "s2cmc_zarr.cli", *arguments],
+            [sys.executable, *module, *arguments],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -108,12 +108,25 @@ def test_commands_options_targets_and_links_exist(document: Path) -> None:
     application: Any = typer.main.get_command(app)
     for command, rest in re.findall(r"s2cmc ([a-z]+)\b([^`\n]*)", text):
         assert command in application.commands, command
-        known = {option for parameter in application.commands[command].params for option in parameter.opts}
+        found = application.commands[command]
+        found = getattr(found, "commands", {}).get(rest.strip().split(" ")[0], found)
+        known = {option for parameter in found.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, rest
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (document.parent / link).exists(), link
+
+
+def test_the_packages_that_are_listed_are_those_that_there_are() -> None:
+    there = {
+        path.stem
+        for path in (ROOT / "s2cmc_zarr").iterdir()
+        if path.name[0] not in "._" and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+    for name in ("CONTRIBUTING.md", "docs/design.md"):
+        listed = set(re.findall(r"^\| `(\w+)` \|", (ROOT / name).read_text(), re.MULTILINE))
+        assert {"release", "store", "cli"} <= listed <= there, name
 
 
 def test_the_tables_of_the_store_are_the_store(replica: Path, tmp_path: Path) -> None:
