@@ -147,7 +147,7 @@ def test_models_that_were_judged_on_different_scenes_are_said_to_be(run: Run, sc
             np.save(tmp_path / name / f"{scene}.npy", mask)
     models = [f"--model=predictions:{tmp_path}/{name}" for name in ("one", "other")]
     asked = ("leaderboard", scored / "S.zarr", *models, "--by", "all", "--replicates", "50")
-    said = "Models were judged on different scenes; 2 are common to all, and --common compares on these."
+    said = "Models were judged on different scenes; those common to all, on which --common compares: 2."
     assert said in " ".join(run(*asked)[1].split())
     assert "different scenes" not in run(*asked, "--common")[1]
 

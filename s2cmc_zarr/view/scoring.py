@@ -151,7 +151,7 @@ def _common_scenes(judged: xr.DataArray, common: int) -> str:
         return ""
     if not common:
         return "Models were judged on different scenes; none is common to all."
-    return f"Models were judged on different scenes; {common} are common to all, and --common compares on these."
+    return f"Models were judged on different scenes; those common to all, on which --common compares: {common}."
 
 
 def print_calibration(table: xr.Dataset, on: str, left_out: str = "") -> None:
