@@ -55,6 +55,15 @@ def test_models_are_ranked_by_their_probabilities(run: Run, scored: Path, tmp_pa
     assert (ranked.index("brightness") < ranked.index("dim")) == (frame["brier_score"].idxmin() == "brightness")
 
 
+def test_models_without_probabilities_are_not_ranked_by_them(run: Run, scored: Path) -> None:
+    asked = ("leaderboard", scored / "scores.zarr", "--metric", "roc_auc", "--by", "all", "--replicates", "50")
+    code, printed, err = run(*asked)
+    assert (code, err) == (0, "")
+    assert "Left out, as they give no probabilities: braaten." in " ".join(printed.split())
+    assert "brightness" in printed
+    assert "dim" in printed
+
+
 def test_models_are_compared_by_their_probabilities(run: Run, scored: Path) -> None:
     code, printed, err = run("compare", scored / "scores.zarr", "brightness", "dim", "--metric", "roc_auc")
     assert (code, err) == (0, "")
@@ -64,7 +73,10 @@ def test_models_are_compared_by_their_probabilities(run: Run, scored: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["leaderboard", "scores.zarr", "--metric", "roc_auc"], "model braaten gives no probabilities"),
+        (
+            ["leaderboard", "scores.zarr", "--model", "dim", "--model", "braaten", "--metric", "roc_auc"],
+            "model braaten gives no probabilities",
+        ),
         (["compare", "scores.zarr", "dim", "braaten", "--metric", "roc_auc"], "model braaten gives no probabilities"),
         (["leaderboard", "S.zarr", "--model", "braaten", "--metric", "roc_auc"], "braaten gives no probabilities"),
         (["leaderboard", "scores.zarr", "--model", "dim", "--metric", "auc"], "mcc, roc_auc, average_precision"),
