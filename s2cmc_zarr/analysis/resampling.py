@@ -231,7 +231,8 @@ def exchange_p_value(
 
 
 def _all_ways(group_count: int, replicates: int) -> bool:
-    return group_count <= replicates.bit_length() and 2**group_count <= replicates
+    # 2ⁿ is not more than that.
+    return group_count < replicates.bit_length()
 
 
 def holm(p_values: Floats, axis: int = -1) -> Floats:

@@ -177,7 +177,7 @@ def print_calibration(table: xr.Dataset, on: str, left_out: str = "") -> None:
                 "test": table[f"{metric}_test"],
             }
         ),
-        f"Threshold of the probability of cloud, best for {_TITLES.get(metric, metric.replace('_', ' '))}",
+        f"Threshold of the probability of cloud, best for {_title(metric)}",
         formats={"calibration": form, "test": form},
         caption=sentences(
             f"{what_of(table.attrs)}{unit_of(metric)}, pooled over pixels. Calibration: on the {calibration} scenes of "
@@ -213,8 +213,11 @@ def of_label(table: xr.Dataset, metric: str, label: str) -> xr.Dataset:
 
 def title_of(metric: str, table: xr.Dataset, label: str) -> str:
     """Name a metric, and its class if it is of single classes."""
-    title = _TITLES.get(metric, metric.replace("_", " "))
-    return f"{title} of {label}" if "label" in table[metric].dims else title
+    return f"{_title(metric)} of {label}" if "label" in table[metric].dims else _title(metric)
+
+
+def _title(metric: str) -> str:
+    return _TITLES.get(metric, metric.replace("_", " "))
 
 
 def format_of(metric: str) -> Format:
